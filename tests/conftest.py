@@ -1,0 +1,39 @@
+"""Fixtures: the servers of the run, and an installation of one's own for each test."""
+
+import itertools
+
+import pytest
+
+from support.servers import Servers
+from support.worker import Installation
+
+prefixes = (f"t{number}." for number in itertools.count(1))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    servers = Servers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def install(servers, tmp_path):
+    """install(options) makes an Installation; what it started is ended after the test."""
+    made = []
+
+    def make(options=None, **arguments):
+        directory = tmp_path / f"{len(made)}"
+        directory.mkdir()
+        made.append(Installation(servers, directory, next(prefixes), options, **arguments))
+        return made[-1]
+
+    yield make
+    for installation in made:
+        installation.close()
+
+
+@pytest.fixture
+def drawdown(install):
+    """One installation with the defaults."""
+    return install()
