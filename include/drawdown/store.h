@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Seam: the truth. store_postgres.h is the real one.
+ *
+ * Lane calls (begin ... commit, abort) are made by that lane's thread only and
+ * use that lane's connection; claim, create_positions, prepare and recall_range
+ * by the loop's thread, on a connection of its own.
+ *
+ * RETRY from any lane call means: call abort, then run the whole lane again
+ * (serialization, deadlock, lock time-out, a key taken meanwhile, connection
+ * lost, even after COMMIT was sent: the receipts answer). REWIND means that the
+ * partitions belong to somebody else now. FATAL: broken books, missing schema.
+ */
+#ifndef DRAWDOWN_STORE_H
+#define DRAWDOWN_STORE_H
+
+#include "drawdown/batch.h"
+#include "drawdown/outcome.h"
+#include "drawdown/source.h"
+
+struct store {
+	void *self;
+
+	/* Raise the owner epoch of the partitions' rows, in every lane; fills has_row, epoch, recorded.
+	 * A stopped predecessor that holds the rows is terminated after lock_timeout. */
+	enum outcome (*claim)(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
+	/* Make the rows of new partitions, recorded = position, and fill epoch and recorded. */
+	enum outcome (*create_positions)(void *self, struct input_partition *partitions, size_t count,
+	                                 struct failure *reterr);
+	/* Make sure that the generations of receipts for the batch's timestamps exist. */
+	enum outcome (*prepare)(void *self, const struct batch *batch, struct failure *reterr);
+	/* Read what records with offsets in [from, to) of the partition left: receipts as records with
+	 * results, and their entries as `recalled`; for what retention took before it was published. */
+	enum outcome (*recall_range)(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
+	                             struct batch *batch, struct failure *reterr);
+
+	/* BEGIN, then move this lane's `recorded` to each span's end where the epoch is still ours. */
+	enum outcome (*begin)(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
+	/* Create missing accounts that may exist, lock all in order, fill them; fills currencies. */
+	enum outcome (*lock)(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
+	                     struct failure *reterr);
+	/* In a later statement: fill key_slots with receipts, grants_known. */
+	enum outcome (*look_up)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+	/* Read the entries of the records that have their own receipt into `recalled`. */
+	enum outcome (*recall)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+	/* Write entries, receipts, grants, touched accounts. */
+	enum outcome (*settle)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+	enum outcome (*commit)(void *self, size_t lane, struct failure *reterr);
+	/* Roll back, or drop the connection if it is in doubt. Never fails. */
+	void (*abort)(void *self, size_t lane);
+	/* Make a lane call that hangs return soon (cancel); from any thread. */
+	void (*interrupt)(void *self);
+	void (*close)(void *self);
+};
+
+#endif

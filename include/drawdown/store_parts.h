@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the real store: what its files share. Nobody else includes this.
+ *     store_postgres.c   open, commit, abort, interrupt, close; generations of receipts
+ *     store_positions.c  whose turn it is: claim, create_positions, begin
+ *     store_lock.c       accounts under their locks, with their currencies
+ *     store_read.c       what was recorded: look_up, recall, recall_range
+ *     store_write.c      settle
+ * Each function is one of `struct store`; see there.
+ */
+#ifndef DRAWDOWN_STORE_PARTS_H
+#define DRAWDOWN_STORE_PARTS_H
+
+#include "drawdown/config.h"
+#include "drawdown/postgres.h"
+#include "drawdown/store.h"
+
+#define STORE_GENERATIONS_MAX 64 /* known to exist; more are asked for again */
+#define STORE_NAME_SIZE 128
+
+struct store_postgres {
+	const struct config *config;
+	size_t lanes_count;
+	struct postgres lanes[BATCH_LANES_MAX];
+	struct postgres loop;
+	char names[BATCH_LANES_MAX + 1][STORE_NAME_SIZE]; /* of the connections */
+	int64_t generations[STORE_GENERATIONS_MAX]; /* numbers: timestamp / dedupe.generation, rounded down */
+	size_t generations_count;
+};
+
+/* INPUT_COUNT where it is none of ours. */
+enum input store_input_of(const struct store_postgres *store, struct text topic);
+
+/* A value in the database is none that the books can hold. */
+enum outcome store_fail_corrupt(const struct postgres_statement *statement, struct failure *reterr);
+
+enum outcome store_claim(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
+enum outcome store_create_positions(void *self, struct input_partition *partitions, size_t count,
+                                    struct failure *reterr);
+enum outcome store_begin(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
+
+enum outcome store_lock(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
+                        struct failure *reterr);
+
+enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
+                                struct batch *batch, struct failure *reterr);
+
+enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+
+#endif

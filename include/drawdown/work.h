@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pure middle: what one lane does with its part of a batch, between the
+ * store's lock and its settle.
+ *
+ *     work_prepare   which accounts, keys and grant ids the records name
+ *     store lock     fills the accounts, in customer order       (PostgreSQL)
+ *     store look_up  fills the receipts and known grants         (PostgreSQL)
+ *     store recall   reads back what was recorded but may be unpublished
+ *     work_resolve   dedupe -> advance -> allocate, record by record
+ *     store settle   writes entries, receipts, grants, accounts  (PostgreSQL)
+ *     work_encode    entries, balances, outcomes, dead letters to messages
+ *
+ * The result depends on the records, the accounts and the receipts alone:
+ * not on the clock, not on how the input was cut into batches.
+ */
+#ifndef DRAWDOWN_WORK_H
+#define DRAWDOWN_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drawdown/account.h"
+#include "drawdown/arena.h"
+#include "drawdown/decode.h"
+#include "drawdown/event.h"
+#include "drawdown/ledger.h"
+#include "drawdown/message.h"
+#include "drawdown/outcome.h"
+
+/* What became of a record. */
+struct result {
+	enum result_kind kind; /* 0: not yet known */
+	enum reject_code code;
+	bool recalled;         /* done by an earlier reading: published again from what was recorded */
+	credit_t requested_amount;
+	credit_t applied_amount;
+	credit_t balance;
+	bool has_balance;
+	int64_t first_seq; /* own entries; 0: none, so the outcome goes to credits.outcomes */
+	int64_t last_seq;
+};
+
+/* One input record. */
+struct record {
+	struct source_position source;
+	struct text key;   /* as it came; absent: null */
+	struct text value;
+	struct text traceparent;
+	const struct header *headers; /* all of them, as they came; kept for records that are dead-lettered */
+	size_t headers_count;
+	bool readable;
+	bool misrouted;    /* not in its customer's partition */
+	struct event event;   /* where readable */
+	struct defect defect; /* where not */
+	/* set by work_prepare */
+	struct account *account;
+	struct key_slot *key_slot;
+	struct grant_known *grant_known; /* where the event names a grant */
+	/* set by work_resolve */
+	struct result result;
+};
+
+/* One idempotency key of the lane's part: found by the probe, or made by an earlier record of the batch. */
+struct key_slot {
+	struct hash128 key_hash;
+	struct text customer_id;
+	struct receipt *receipt; /* NULL: not handled yet */
+};
+
+/* The rules' parameters, the same for every lane; immutable while lanes work. */
+struct rules {
+	int64_t dedupe_window;     /* microseconds */
+	int64_t future_tolerance;  /* microseconds: 5 minutes */
+	size_t grants_open_max;    /* per account */
+	bool currencies_open;      /* accept currencies that nothing names */
+};
+
+/* How outputs are written. */
+enum output_format { FORMAT_AVRO, FORMAT_JSON };
+struct encoding {
+	enum output_format format;
+	bool outcomes_all;          /* repeat applied ones in credits.outcomes */
+	const char *input_topics[INPUT_COUNT];
+};
+
+struct lane_work {
+	struct arena arena; /* holds all below; reset with the work */
+
+	struct record **records; /* this lane's, in batch order */
+	size_t records_count;
+	size_t records_capacity;
+
+	struct account *accounts; /* distinct, in locking order */
+	size_t accounts_count;
+	struct key_slot *key_slots; /* distinct keys of readable records, by (customer_id, key_hash) */
+	size_t key_slots_count;
+	struct grant_known *grants_known; /* distinct grant ids that events name, by (customer_id, grant_id) */
+	size_t grants_known_count;
+	const struct currency *currencies; /* rows of drawdown.currency, by currency_id */
+	size_t currencies_count;
+
+	/* written by work_resolve (and recalled by the store) */
+	struct ledger_entry *entries; /* new ones first come, first written */
+	size_t entries_count, entries_capacity;
+	struct ledger_entry *recalled; /* read back; published, not written */
+	size_t recalled_count, recalled_capacity;
+	struct receipt *receipts; /* new ones; room for one a record, so that pointers to them hold */
+	size_t receipts_count;
+	struct grant_made *grants_made;
+	size_t grants_made_count, grants_made_capacity;
+	struct grant_ended *grants_ended;
+	size_t grants_ended_count, grants_ended_capacity;
+
+	/* written by work_encode, in the order in which they are produced */
+	struct message *messages;
+	size_t messages_count, messages_capacity;
+};
+
+/* Storage lives in the arena; the struct itself belongs to the batch. */
+void work_init(struct lane_work *work, size_t arena_block_size);
+void work_release(struct lane_work *work);
+/* Empty it for the next batch. */
+void work_reset(struct lane_work *work);
+void work_add_record(struct lane_work *work, struct record *record);
+
+/* Distinct accounts (all fields but the key at their defaults), keys and grant ids. Also used to
+ * run the lane again: whatever an earlier try left is forgotten, the records stay. */
+void work_prepare(struct lane_work *work);
+
+/* May the event's kind stand in the topic where it stood? */
+bool record_is_permitted(const struct record *record);
+/* Is this record's own receipt there already ("we did this and may not have published it")? */
+bool record_is_recalled(const struct record *record);
+
+/* Decide every record. Aborts on a broken invariant (a bug). REJECT where the work would need more
+ * than entries_max entries: the batch must be made smaller. */
+enum outcome work_resolve(struct lane_work *work, const struct rules *rules, size_t entries_max, struct failure *reterr);
+
+/* Messages of all records, in order of (account, seq), then outcomes and dead letters. */
+void work_encode(struct lane_work *work, const struct encoding *encoding);
+
+#endif

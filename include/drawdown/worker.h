@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop. The only loop, and the only place that acts on a failure.
+ */
+#ifndef DRAWDOWN_WORKER_H
+#define DRAWDOWN_WORKER_H
+
+#include "drawdown/config.h"
+#include "drawdown/publish.h"
+#include "drawdown/source.h"
+#include "drawdown/store.h"
+
+struct worker;
+
+/* Borrows the seams and the configuration for the worker's life. Starts no thread. */
+struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
+                          const struct publish *publish);
+void worker_free(struct worker *worker);
+
+/* Runs until it is told to stop or must. OK: stopped as asked, all that was read is published.
+ * FATAL: *reterr says why, and with which exit code. */
+enum outcome worker_run(struct worker *worker, struct failure *reterr);
+
+/* First call: finish what is in flight, leave. Second call: abandon it, leave. Both lose nothing.
+ * Async-signal-safe; any thread. */
+void worker_stop(struct worker *worker);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drawdown/batch.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void batch_init(struct batch *batch, size_t records_capacity, size_t lanes_count, size_t arena_block_size)
+{
+	assert(lanes_count >= 1 && lanes_count <= BATCH_LANES_MAX);
+	memset(batch, 0, sizeof *batch);
+	arena_init(&batch->arena, arena_block_size);
+	batch->records = calloc(records_capacity, sizeof *batch->records);
+	if (!batch->records)
+		abort();
+	batch->records_capacity = records_capacity;
+	batch->lanes_count = lanes_count;
+	for (size_t i = 0; i < lanes_count; i++)
+		work_init(&batch->lanes[i], arena_block_size);
+}
+
+void batch_release(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->lanes_count; i++)
+		work_release(&batch->lanes[i]);
+	free(batch->records);
+	arena_release(&batch->arena);
+	memset(batch, 0, sizeof *batch);
+}
+
+void batch_reset(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->lanes_count; i++)
+		work_reset(&batch->lanes[i]);
+	arena_reset(&batch->arena);
+	batch->records_count = 0;
+	batch->spans_count = 0;
+	batch->membership = TEXT_NULL;
+	batch->recovery = false;
+	batch->opened_at = 0;
+}
+
+struct record *batch_append(struct batch *batch)
+{
+	if (batch->records_count == batch->records_capacity) {
+		size_t capacity = batch->records_capacity * 2;
+		struct record *records = reallocarray(batch->records, capacity, sizeof *records);
+		if (!records)
+			abort();
+		batch->records = records;
+		batch->records_capacity = capacity;
+	}
+	struct record *record = &batch->records[batch->records_count++];
+	*record = (struct record){ 0 };
+	return record;
+}
+
+void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch)
+{
+	for (size_t i = 0; i < batch->spans_count; i++) {
+		struct span *span = &batch->spans[i];
+		if (span->input == input && span->partition == partition) {
+			assert(offset >= span->end && epoch == span->epoch);
+			span->end = offset + 1;
+			return;
+		}
+	}
+	assert(batch->spans_count < BATCH_SPANS_MAX);
+	batch->spans[batch->spans_count++] = (struct span){
+		.input = input,
+		.partition = partition,
+		.begin = begin,
+		.end = offset + 1,
+		.epoch = epoch,
+	};
+}
+
+/* Other bits than those that chose the partition, so that the records of one partition spread over all lanes. */
+static size_t lane_of(const struct record *record, size_t lanes_count)
+{
+	if (!record->readable)
+		return 0;
+	uint32_t hash = hash_murmur2(record->event.customer_id) * 0x9e3779b1u;
+	return (hash >> 16) % lanes_count;
+}
+
+void batch_split(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->records_count; i++) {
+		struct record *record = &batch->records[i];
+		work_add_record(&batch->lanes[lane_of(record, batch->lanes_count)], record);
+	}
+}

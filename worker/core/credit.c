@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "drawdown/credit.h"
+
+#include <assert.h>
+
+#include "number.h"
+
+__extension__ typedef unsigned __int128 magnitude_t;
+
+#define TEN_TO_19 10000000000000000000ULL
+
+static bool in_range(credit_t amount)
+{
+	return amount <= CREDIT_MAX && amount >= -CREDIT_MAX;
+}
+
+static magnitude_t magnitude_of(credit_t amount)
+{
+	return amount < 0 ? -(magnitude_t)amount : (magnitude_t)amount;
+}
+
+static magnitude_t power_of_ten(unsigned exponent)
+{
+	static const uint64_t powers[] = {
+		1ULL,
+		10ULL,
+		100ULL,
+		1000ULL,
+		10000ULL,
+		100000ULL,
+		1000000ULL,
+		10000000ULL,
+		100000000ULL,
+		1000000000ULL,
+		10000000000ULL,
+		100000000000ULL,
+		1000000000000ULL,
+		10000000000000ULL,
+		100000000000000ULL,
+		1000000000000000ULL,
+		10000000000000000ULL,
+		100000000000000000ULL,
+		1000000000000000000ULL,
+		TEN_TO_19,
+	};
+	assert(exponent <= 38);
+	return exponent <= 19 ? powers[exponent] : (magnitude_t)powers[exponent - 19] * TEN_TO_19;
+}
+
+enum credit_parse credit_parse(struct text text, credit_t *ret_amount)
+{
+	struct number number;
+	if (!number_split(text, &number))
+		return CREDIT_NOT_A_NUMBER;
+	if (number_is_zero(&number)) {
+		*ret_amount = 0;
+		return CREDIT_PARSED;
+	}
+	if (number.first_power >= 38 - CREDIT_SCALE)
+		return CREDIT_OUT_OF_RANGE;
+	if (number.last_power < -CREDIT_SCALE)
+		return CREDIT_TOO_PRECISE;
+	magnitude_t magnitude = 0;
+	for (size_t i = number.digits_begin; i < number.digits_end; i++)
+		magnitude = magnitude * 10 + (unsigned)(number_digit(&number, i) - '0');
+	magnitude *= power_of_ten((unsigned)(number.last_power + CREDIT_SCALE));
+	*ret_amount = number.negative ? -(credit_t)magnitude : (credit_t)magnitude;
+	return CREDIT_PARSED;
+}
+
+/* Writes the digits that end before `end`; at least `digits_min`. Returns where they begin. */
+static char *write_digits(char *end, magnitude_t value, unsigned digits_min)
+{
+	char *at = end;
+	while (value > UINT64_MAX) {
+		*--at = (char)('0' + (int)(value % 10));
+		value /= 10;
+	}
+	for (uint64_t rest = (uint64_t)value; rest; rest /= 10)
+		*--at = (char)('0' + (int)(rest % 10));
+	while (end - at < (ptrdiff_t)digits_min)
+		*--at = '0';
+	return at;
+}
+
+size_t credit_format(credit_t amount, char text[CREDIT_TEXT_SIZE])
+{
+	assert(in_range(amount));
+	char buffer[CREDIT_TEXT_SIZE];
+	char *end = buffer + sizeof buffer;
+	magnitude_t magnitude = magnitude_of(amount);
+	uint64_t fraction = (uint64_t)(magnitude % (magnitude_t)CREDIT_ONE);
+	char *at = end;
+	if (fraction) {
+		unsigned digits = CREDIT_SCALE;
+		for (; fraction % 10 == 0; fraction /= 10)
+			digits--;
+		at = write_digits(at, fraction, digits);
+		*--at = '.';
+	}
+	at = write_digits(at, magnitude / (magnitude_t)CREDIT_ONE, 1);
+	if (amount < 0)
+		*--at = '-';
+	size_t length = (size_t)(end - at);
+	memcpy(text, at, length);
+	text[length] = '\0';
+	return length;
+}
+
+bool credit_add(credit_t a, credit_t b, credit_t *ret)
+{
+	credit_t sum;
+	if (__builtin_add_overflow(a, b, &sum) || !in_range(sum))
+		return false;
+	*ret = sum;
+	return true;
+}
+
+bool credit_subtract(credit_t a, credit_t b, credit_t *ret)
+{
+	credit_t difference;
+	if (__builtin_sub_overflow(a, b, &difference) || !in_range(difference))
+		return false;
+	*ret = difference;
+	return true;
+}
+
+size_t credit_to_bytes(credit_t amount, uint8_t bytes[16])
+{
+	magnitude_t bits = (magnitude_t)amount;
+	uint8_t sign = amount < 0 ? 0xff : 0;
+	size_t size = 16;
+	/* a leading byte goes while the next one still shows the sign */
+	while (size > 1 && (uint8_t)(bits >> (8 * (size - 1))) == sign &&
+	       ((uint8_t)(bits >> (8 * (size - 2))) & 0x80) == (sign & 0x80))
+		size--;
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (uint8_t)(bits >> (8 * (size - 1 - i)));
+	return size;
+}
+
+bool credit_from_bytes(const uint8_t *bytes, size_t size, unsigned scale, credit_t *ret_amount)
+{
+	if (size < 1 || size > 16 || scale > CREDIT_SCALE)
+		return false;
+	magnitude_t bits = bytes[0] & 0x80 ? ~(magnitude_t)0 : 0;
+	for (size_t i = 0; i < size; i++)
+		bits = bits << 8 | bytes[i];
+	credit_t amount;
+	if (__builtin_mul_overflow((credit_t)bits, (credit_t)power_of_ten(CREDIT_SCALE - scale), &amount) ||
+	    !in_range(amount))
+		return false;
+	*ret_amount = amount;
+	return true;
+}
+
+/* PostgreSQL's numeric: digits of base 10000, so that 10^-12 is the third behind the point. */
+#define NUMERIC_FRACTION_DIGITS 3
+#define NUMERIC_DIGITS_MAX 10
+#define NUMERIC_POSITIVE 0x0000
+#define NUMERIC_NEGATIVE 0x4000
+#define NUMERIC_SCALE_MAX 0x3fff
+
+static void put_u16(uint8_t *bytes, unsigned value)
+{
+	bytes[0] = (uint8_t)(value >> 8);
+	bytes[1] = (uint8_t)value;
+}
+
+static unsigned get_u16(const uint8_t *bytes)
+{
+	return (unsigned)bytes[0] << 8 | bytes[1];
+}
+
+static unsigned fractional_digits(magnitude_t magnitude)
+{
+	unsigned digits = CREDIT_SCALE;
+	for (uint64_t rest = (uint64_t)(magnitude % (magnitude_t)CREDIT_ONE); digits > 0 && rest % 10 == 0; rest /= 10)
+		digits--;
+	return digits;
+}
+
+size_t credit_to_numeric(credit_t amount, uint8_t bytes[CREDIT_NUMERIC_SIZE])
+{
+	assert(in_range(amount));
+	magnitude_t magnitude = magnitude_of(amount), rest = magnitude;
+	unsigned digits[NUMERIC_DIGITS_MAX]; /* the lowest first */
+	int digits_count = 0;
+	for (; rest; rest /= 10000)
+		digits[digits_count++] = (unsigned)(rest % 10000);
+	int lowest = 0;
+	while (lowest < digits_count && digits[lowest] == 0)
+		lowest++;
+	int weight = digits_count ? digits_count - 1 - NUMERIC_FRACTION_DIGITS : 0;
+	put_u16(bytes, (unsigned)(digits_count - lowest));
+	put_u16(bytes + 2, (unsigned)weight);
+	put_u16(bytes + 4, amount < 0 ? NUMERIC_NEGATIVE : NUMERIC_POSITIVE);
+	put_u16(bytes + 6, fractional_digits(magnitude));
+	size_t size = 8;
+	for (int i = digits_count - 1; i >= lowest; i--, size += 2)
+		put_u16(bytes + size, digits[i]);
+	return size;
+}
+
+bool credit_from_numeric(const uint8_t *bytes, size_t size, credit_t *ret_amount)
+{
+	if (size < 8)
+		return false;
+	unsigned digits_count = get_u16(bytes), sign = get_u16(bytes + 4);
+	int weight = (int16_t)get_u16(bytes + 2);
+	if (size != 8 + 2 * (size_t)digits_count || (sign != NUMERIC_POSITIVE && sign != NUMERIC_NEGATIVE) ||
+	    get_u16(bytes + 6) > NUMERIC_SCALE_MAX)
+		return false;
+	magnitude_t magnitude = 0;
+	for (unsigned i = 0; i < digits_count; i++) {
+		unsigned digit = get_u16(bytes + 8 + 2 * (size_t)i);
+		int place = weight - (int)i + NUMERIC_FRACTION_DIGITS;
+		if (digit == 0)
+			continue;
+		if (digit > 9999 || place < 0 || place >= NUMERIC_DIGITS_MAX || (place == NUMERIC_DIGITS_MAX - 1 && digit > 99))
+			return false;
+		magnitude += digit * power_of_ten(4 * (unsigned)place);
+	}
+	credit_t amount = sign == NUMERIC_NEGATIVE ? -(credit_t)magnitude : (credit_t)magnitude;
+	if (!in_range(amount))
+		return false;
+	*ret_amount = amount;
+	return true;
+}

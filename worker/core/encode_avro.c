@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "avro_files.h"
+#include "avro_schema.h"
+#include "avro_write.h"
+#include "encode_formats.h"
+
+enum record_name {
+	RECORD_CONSUME,
+	RECORD_GRANT,
+	RECORD_VOID,
+	RECORD_LEDGER_ENTRY,
+	RECORD_BALANCE,
+	RECORD_OUTCOME,
+	RECORD_COUNT,
+};
+
+static const char *const record_names[RECORD_COUNT] = {
+	[RECORD_CONSUME] = "drawdown.Consume", [RECORD_GRANT] = "drawdown.Grant",
+	[RECORD_VOID] = "drawdown.Void",       [RECORD_LEDGER_ENTRY] = "drawdown.LedgerEntry",
+	[RECORD_BALANCE] = "drawdown.Balance", [RECORD_OUTCOME] = "drawdown.Outcome",
+};
+
+static uint64_t fingerprints[RECORD_COUNT];
+
+static void find_fingerprint(enum record_name record, struct arena *arena)
+{
+	struct schema_error error;
+	for (size_t i = 0; i < avro_files_count; i++) {
+		const struct schema *schema =
+			schema_parse((struct text){ avro_files[i].text, avro_files[i].size }, arena, &error);
+		if (schema && text_equal(schema->name, text_of(record_names[record]))) {
+			fingerprints[record] = schema_fingerprint(schema, arena);
+			return;
+		}
+	}
+	(void)fprintf(stderr, "encode: no embedded schema %s\n", record_names[record]);
+	abort();
+}
+
+static void find_fingerprints(void)
+{
+	struct arena arena;
+	arena_init(&arena, 64 * 1024);
+	for (int record = 0; record < RECORD_COUNT; record++)
+		find_fingerprint((enum record_name)record, &arena);
+	arena_release(&arena);
+}
+
+static void put_header(struct buffer *buffer, enum record_name record)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	(void)pthread_once(&once, find_fingerprints);
+	uint8_t header[10] = { 0xc3, 0x01 };
+	for (size_t i = 0; i < 8; i++)
+		header[2 + i] = (uint8_t)(fingerprints[record] >> 8 * i);
+	buffer_put(buffer, header, sizeof header);
+}
+
+static void put_account(struct buffer *buffer, struct text customer_id, struct text currency_id,
+                        struct text resource_id)
+{
+	avro_put_string(buffer, customer_id);
+	avro_put_string(buffer, currency_id);
+	avro_put_optional_string(buffer, resource_id);
+}
+
+static void put_source(struct buffer *buffer, const char *topic, int32_t partition, int64_t offset)
+{
+	avro_put_string(buffer, text_of(topic));
+	avro_put_long(buffer, partition);
+	avro_put_long(buffer, offset);
+}
+
+void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding)
+{
+	const struct account_key *account = entry->account;
+	const struct source_position *source = &entry->source;
+	put_header(buffer, RECORD_LEDGER_ENTRY);
+	avro_put_string(buffer, encode_entry_id(buffer->arena, entry));
+	put_account(buffer, account->customer_id, account->currency_id, account->resource_id);
+	avro_put_long(buffer, entry->seq);
+	avro_put_long(buffer, entry->event_type - LEDGER_CREDITS_GRANTED);
+	avro_put_credit(buffer, entry->amount);
+	avro_put_string(buffer, entry->grant_id);
+	avro_put_credit(buffer, entry->grant_remaining);
+	avro_put_credit(buffer, entry->balance_before);
+	avro_put_credit(buffer, entry->balance_after);
+	avro_put_optional_string(buffer, entry->idempotency_key);
+	avro_put_optional_credit(buffer, entry->has_requested, entry->requested_amount);
+	avro_put_long(buffer, entry->first_seq);
+	avro_put_long(buffer, entry->last_seq);
+	avro_put_long(buffer, entry->outcome - RESULT_APPLIED);
+	avro_put_long(buffer, entry->event_time);
+	avro_put_long(buffer, entry->recorded_at);
+	avro_put_optional_members(buffer, entry->dimensions);
+	put_source(buffer, encoding->input_topics[source->input], source->partition, source->offset);
+}
+
+static void put_freshness(struct buffer *buffer, const struct freshness *freshness, const struct encoding *encoding)
+{
+	if (freshness->input < 0) {
+		avro_put_null(buffer);
+		return;
+	}
+	avro_put_long(buffer, 1);
+	put_source(buffer, encoding->input_topics[freshness->input], freshness->partition, freshness->offset);
+	avro_put_optional_instant(buffer, freshness->event_time);
+}
+
+void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding)
+{
+	put_header(buffer, RECORD_BALANCE);
+	put_account(buffer, account->key.customer_id, account->key.currency_id, account->key.resource_id);
+	avro_put_credit(buffer, account->balance);
+	avro_put_credit(buffer, account->held);
+	avro_put_credit(buffer, encode_spendable(account));
+	avro_put_credit(buffer, account->granted);
+	avro_put_credit(buffer, account->consumed);
+	avro_put_long(buffer, account->seq);
+	put_freshness(buffer, &account->freshness, encoding);
+	avro_put_optional_instant(buffer, account->clock);
+}
+
+void encode_avro_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding)
+{
+	const struct event *event = &record->event;
+	const struct result *result = &record->result;
+	const struct source_position *source = &record->source;
+	put_header(buffer, RECORD_OUTCOME);
+	put_account(buffer, event->customer_id, event->currency_id, event->resource_id);
+	avro_put_string(buffer, event->idempotency_key);
+	avro_put_string(buffer, text_of(event_kind_name(event->kind)));
+	avro_put_long(buffer, result->kind - RESULT_APPLIED);
+	avro_put_optional_string(buffer, text_of(reject_code_name(result->code)));
+	avro_put_optional_credit(buffer, encode_has_requested(event), result->requested_amount);
+	avro_put_credit(buffer, result->applied_amount);
+	avro_put_optional_seq(buffer, result->first_seq);
+	avro_put_optional_seq(buffer, result->last_seq);
+	avro_put_optional_credit(buffer, result->has_balance, result->balance);
+	put_source(buffer, encoding->input_topics[source->input], source->partition, source->offset);
+}
+
+static void put_grant(struct buffer *buffer, const struct event *event)
+{
+	const struct grant_terms *terms = event->terms;
+	avro_put_credit(buffer, event->amount);
+	avro_put_long(buffer, terms->grant_type); /* the symbols stand in the order of the enum */
+	avro_put_optional_string(buffer, encode_given_grant_id(event));
+	avro_put_optional_string(buffer, terms->display_name);
+	avro_put_long(buffer, terms->priority);
+	avro_put_optional_instant(buffer, terms->effective_at);
+	avro_put_optional_instant(buffer, terms->expire_at);
+	avro_put_long(buffer, terms->has_cost);
+	if (terms->has_cost) {
+		avro_put_credit(buffer, terms->cost_amount);
+		avro_put_string(buffer, terms->cost_currency);
+	}
+	avro_put_optional_string(buffer, event->comment);
+	avro_put_optional_members(buffer, terms->metadata);
+	avro_put_boolean(buffer, false); /* awaitPaymentConfirmation */
+	avro_put_optional_instant(buffer, event->created_at);
+}
+
+void encode_avro_event(struct buffer *buffer, const struct event *event)
+{
+	static const enum record_name records[EVENT_KIND_COUNT] = {
+		[EVENT_CONSUME] = RECORD_CONSUME,
+		[EVENT_GRANT] = RECORD_GRANT,
+		[EVENT_VOID] = RECORD_VOID,
+	};
+	put_header(buffer, records[event->kind]);
+	put_account(buffer, event->customer_id, event->currency_id, event->resource_id);
+	avro_put_string(buffer, event->idempotency_key);
+	switch (event->kind) {
+	case EVENT_CONSUME:
+		avro_put_credit(buffer, event->amount);
+		avro_put_optional_instant(buffer, event->created_at);
+		avro_put_optional_members(buffer, event->dimensions);
+		break;
+	case EVENT_GRANT:
+		put_grant(buffer, event);
+		break;
+	case EVENT_VOID:
+		avro_put_string(buffer, event->grant_id);
+		avro_put_optional_string(buffer, event->comment);
+		avro_put_optional_instant(buffer, event->created_at);
+		break;
+	case EVENT_KIND_COUNT:
+		abort();
+	}
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "encode_formats.h"
+#include "json_write.h"
+
+/* 0 stands for "none" in the structs: null. */
+static void put_seq_field(struct buffer *buffer, struct text name, int64_t seq)
+{
+	if (seq)
+		json_put_integer_field(buffer, name, seq);
+	else
+		json_put_null_field(buffer, name);
+}
+
+static void put_optional_credit_field(struct buffer *buffer, struct text name, bool is_given, credit_t amount)
+{
+	if (is_given)
+		json_put_credit_field(buffer, name, amount);
+	else
+		json_put_null_field(buffer, name);
+}
+
+static void put_source_field(struct buffer *buffer, struct text name, const char *topic, int32_t partition,
+                             int64_t offset)
+{
+	json_put_name(buffer, name);
+	buffer_put_byte(buffer, '{');
+	json_put_string_field(buffer, TEXT_LITERAL("topic"), text_of(topic));
+	json_put_integer_field(buffer, TEXT_LITERAL("partition"), partition);
+	json_put_integer_field(buffer, TEXT_LITERAL("offset"), offset);
+	buffer_put_byte(buffer, '}');
+}
+
+static void put_account_fields(struct buffer *buffer, struct text customer_id, struct text currency_id,
+                               struct text resource_id)
+{
+	json_put_string_field(buffer, TEXT_LITERAL("customerId"), customer_id);
+	json_put_string_field(buffer, TEXT_LITERAL("currencyId"), currency_id);
+	json_put_string_field(buffer, TEXT_LITERAL("resourceId"), resource_id);
+}
+
+void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding)
+{
+	const struct account_key *account = entry->account;
+	const struct source_position *source = &entry->source;
+	buffer_put_byte(buffer, '{');
+	json_put_string_field(buffer, TEXT_LITERAL("entryId"), encode_entry_id(buffer->arena, entry));
+	put_account_fields(buffer, account->customer_id, account->currency_id, account->resource_id);
+	json_put_integer_field(buffer, TEXT_LITERAL("seq"), entry->seq);
+	json_put_string_field(buffer, TEXT_LITERAL("eventType"), text_of(ledger_event_name(entry->event_type)));
+	json_put_credit_field(buffer, TEXT_LITERAL("amount"), entry->amount);
+	json_put_string_field(buffer, TEXT_LITERAL("grantId"), entry->grant_id);
+	json_put_credit_field(buffer, TEXT_LITERAL("grantRemaining"), entry->grant_remaining);
+	json_put_credit_field(buffer, TEXT_LITERAL("balanceBefore"), entry->balance_before);
+	json_put_credit_field(buffer, TEXT_LITERAL("balanceAfter"), entry->balance_after);
+	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), entry->idempotency_key);
+	put_optional_credit_field(buffer, TEXT_LITERAL("requestedAmount"), entry->has_requested, entry->requested_amount);
+	json_put_integer_field(buffer, TEXT_LITERAL("firstSeq"), entry->first_seq);
+	json_put_integer_field(buffer, TEXT_LITERAL("lastSeq"), entry->last_seq);
+	json_put_string_field(buffer, TEXT_LITERAL("outcome"), text_of(result_kind_name(entry->outcome)));
+	json_put_instant_field(buffer, TEXT_LITERAL("eventTime"), entry->event_time);
+	json_put_instant_field(buffer, TEXT_LITERAL("recordedAt"), entry->recorded_at);
+	json_put_raw_field(buffer, TEXT_LITERAL("dimensions"), entry->dimensions);
+	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
+	                 source->offset);
+	buffer_put_byte(buffer, '}');
+}
+
+static void put_freshness_field(struct buffer *buffer, const struct freshness *freshness,
+                                const struct encoding *encoding)
+{
+	if (freshness->input < 0) {
+		json_put_null_field(buffer, TEXT_LITERAL("freshness"));
+		return;
+	}
+	json_put_name(buffer, TEXT_LITERAL("freshness"));
+	buffer_put_byte(buffer, '{');
+	put_source_field(buffer, TEXT_LITERAL("input"), encoding->input_topics[freshness->input], freshness->partition,
+	                 freshness->offset);
+	json_put_instant_field(buffer, TEXT_LITERAL("eventTime"), freshness->event_time);
+	buffer_put_byte(buffer, '}');
+}
+
+void encode_json_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding)
+{
+	buffer_put_byte(buffer, '{');
+	put_account_fields(buffer, account->key.customer_id, account->key.currency_id, account->key.resource_id);
+	json_put_credit_field(buffer, TEXT_LITERAL("balance"), account->balance);
+	json_put_credit_field(buffer, TEXT_LITERAL("held"), account->held);
+	json_put_credit_field(buffer, TEXT_LITERAL("spendable"), encode_spendable(account));
+	json_put_credit_field(buffer, TEXT_LITERAL("granted"), account->granted);
+	json_put_credit_field(buffer, TEXT_LITERAL("consumed"), account->consumed);
+	json_put_integer_field(buffer, TEXT_LITERAL("seq"), account->seq);
+	put_freshness_field(buffer, &account->freshness, encoding);
+	json_put_instant_field(buffer, TEXT_LITERAL("recordedAt"), account->clock);
+	buffer_put_byte(buffer, '}');
+}
+
+void encode_json_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding)
+{
+	const struct event *event = &record->event;
+	const struct result *result = &record->result;
+	const struct source_position *source = &record->source;
+	buffer_put_byte(buffer, '{');
+	put_account_fields(buffer, event->customer_id, event->currency_id, event->resource_id);
+	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), event->idempotency_key);
+	json_put_string_field(buffer, TEXT_LITERAL("type"), text_of(event_kind_name(event->kind)));
+	json_put_string_field(buffer, TEXT_LITERAL("outcome"), text_of(result_kind_name(result->kind)));
+	json_put_string_field(buffer, TEXT_LITERAL("code"), text_of(reject_code_name(result->code)));
+	put_optional_credit_field(buffer, TEXT_LITERAL("requestedAmount"), encode_has_requested(event),
+	                          result->requested_amount);
+	json_put_credit_field(buffer, TEXT_LITERAL("appliedAmount"), result->applied_amount);
+	put_seq_field(buffer, TEXT_LITERAL("firstSeq"), result->first_seq);
+	put_seq_field(buffer, TEXT_LITERAL("lastSeq"), result->last_seq);
+	put_optional_credit_field(buffer, TEXT_LITERAL("balance"), result->has_balance, result->balance);
+	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
+	                 source->offset);
+	buffer_put_byte(buffer, '}');
+}
+
+/* Of an input, what is not given is left out. */
+static void put_given_string(struct buffer *buffer, struct text name, struct text value)
+{
+	if (value.data)
+		json_put_string_field(buffer, name, value);
+}
+
+static void put_given_instant(struct buffer *buffer, struct text name, instant_t instant)
+{
+	if (instant != INSTANT_NONE)
+		json_put_instant_field(buffer, name, instant);
+}
+
+static void put_terms(struct buffer *buffer, const struct grant_terms *terms)
+{
+	json_put_string_field(buffer, TEXT_LITERAL("grantType"), text_of(grant_type_name(terms->grant_type)));
+	if (terms->priority)
+		json_put_integer_field(buffer, TEXT_LITERAL("priority"), terms->priority);
+	put_given_instant(buffer, TEXT_LITERAL("effectiveAt"), terms->effective_at);
+	put_given_instant(buffer, TEXT_LITERAL("expireAt"), terms->expire_at);
+	if (terms->has_cost) {
+		json_put_name(buffer, TEXT_LITERAL("cost"));
+		buffer_put_byte(buffer, '{');
+		json_put_credit_field(buffer, TEXT_LITERAL("amount"), terms->cost_amount);
+		json_put_string_field(buffer, TEXT_LITERAL("currency"), terms->cost_currency);
+		buffer_put_byte(buffer, '}');
+	}
+	put_given_string(buffer, TEXT_LITERAL("displayName"), terms->display_name);
+	if (terms->metadata.data)
+		json_put_raw_field(buffer, TEXT_LITERAL("metadata"), terms->metadata);
+}
+
+void encode_json_event(struct buffer *buffer, const struct event *event)
+{
+	buffer_put_byte(buffer, '{');
+	json_put_string_field(buffer, TEXT_LITERAL("type"), text_of(event_kind_name(event->kind)));
+	json_put_string_field(buffer, TEXT_LITERAL("customerId"), event->customer_id);
+	json_put_string_field(buffer, TEXT_LITERAL("currencyId"), event->currency_id);
+	put_given_string(buffer, TEXT_LITERAL("resourceId"), event->resource_id);
+	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), event->idempotency_key);
+	if (event->kind != EVENT_VOID)
+		json_put_credit_field(buffer, TEXT_LITERAL("amount"), event->amount);
+	put_given_string(buffer, TEXT_LITERAL("grantId"), encode_given_grant_id(event));
+	if (event->terms)
+		put_terms(buffer, event->terms);
+	put_given_string(buffer, TEXT_LITERAL("comment"), event->comment);
+	if (event->dimensions.data)
+		json_put_raw_field(buffer, TEXT_LITERAL("dimensions"), event->dimensions);
+	put_given_instant(buffer, TEXT_LITERAL("createdAt"), event->created_at);
+	buffer_put_byte(buffer, '}');
+}

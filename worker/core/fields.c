@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fields.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "canonical.h"
+
+static const struct text names[FIELD_COUNT] = {
+	[FIELD_TYPE] = { "type", 4 },
+	[FIELD_CUSTOMER_ID] = { "customerId", 10 },
+	[FIELD_CURRENCY_ID] = { "currencyId", 10 },
+	[FIELD_RESOURCE_ID] = { "resourceId", 10 },
+	[FIELD_IDEMPOTENCY_KEY] = { "idempotencyKey", 14 },
+	[FIELD_AMOUNT] = { "amount", 6 },
+	[FIELD_CREATED_AT] = { "createdAt", 9 },
+	[FIELD_DIMENSIONS] = { "dimensions", 10 },
+	[FIELD_GRANT_TYPE] = { "grantType", 9 },
+	[FIELD_GRANT_ID] = { "grantId", 7 },
+	[FIELD_DISPLAY_NAME] = { "displayName", 11 },
+	[FIELD_PRIORITY] = { "priority", 8 },
+	[FIELD_EFFECTIVE_AT] = { "effectiveAt", 11 },
+	[FIELD_EXPIRE_AT] = { "expireAt", 8 },
+	[FIELD_COST] = { "cost", 4 },
+	[FIELD_COMMENT] = { "comment", 7 },
+	[FIELD_METADATA] = { "metadata", 8 },
+	[FIELD_AWAIT_PAYMENT] = { "awaitPaymentConfirmation", 24 },
+	[FIELD_COST_AMOUNT] = { "cost.amount", 11 },
+	[FIELD_COST_CURRENCY] = { "cost.currency", 13 },
+};
+
+void fields_init(struct fields *fields)
+{
+	memset(fields->values, 0, sizeof fields->values);
+	fields->dimensions.count = 0;
+	fields->metadata.count = 0;
+}
+
+enum field field_find(struct text name)
+{
+	for (int field = 0; field < FIELD_TOP_COUNT; field++)
+		if (names[field].size == name.size && memcmp(names[field].data, name.data, name.size) == 0)
+			return (enum field)field;
+	return FIELD_NONE;
+}
+
+enum field field_find_in_cost(struct text name)
+{
+	if (text_equal(name, TEXT_LITERAL("amount")))
+		return FIELD_COST_AMOUNT;
+	return text_equal(name, TEXT_LITERAL("currency")) ? FIELD_COST_CURRENCY : FIELD_NONE;
+}
+
+const char *field_name(enum field field)
+{
+	return names[field].data;
+}
+
+struct members *fields_members(struct fields *fields, enum field field)
+{
+	return field == FIELD_DIMENSIONS ? &fields->dimensions : field == FIELD_METADATA ? &fields->metadata : NULL;
+}
+
+bool defect_fill(struct defect *ret_defect, const char *reason, const char *format, ...)
+{
+	ret_defect->reason = reason;
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(ret_defect->text, sizeof ret_defect->text, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+/* What a builder needs at hand. */
+struct builder {
+	struct fields *fields;
+	struct arena *arena;
+	struct defect *defect;
+};
+
+static bool missing(struct builder *builder, enum field field)
+{
+	return defect_fill(builder->defect, "missing_field", "%s is missing", field_name(field));
+}
+
+static bool invalid(struct builder *builder, enum field field, const char *what)
+{
+	return defect_fill(builder->defect, "invalid_field", "%s %s", field_name(field), what);
+}
+
+/* Absent where it is not given. */
+static bool take_string(struct builder *builder, enum field field, struct text *ret_text)
+{
+	const struct value *value = &builder->fields->values[field];
+	if (value->type != VALUE_ABSENT && value->type != VALUE_STRING)
+		return invalid(builder, field, "is not a string");
+	*ret_text = value->type == VALUE_STRING ? value->text : TEXT_NULL;
+	return true;
+}
+
+static bool take_id(struct builder *builder, enum field field, bool (*is_valid)(struct text), struct text *ret_id)
+{
+	if (!take_string(builder, field, ret_id))
+		return false;
+	if (ret_id->data && !is_valid(*ret_id))
+		return invalid(builder, field, is_valid == text_is_currency_id
+		                                       ? "is not 1-255 of [A-Za-z0-9_|.-], the first alphanumeric"
+		                                       : "is not 1-255 of [A-Za-z0-9_|.@-], the first alphanumeric");
+	return true;
+}
+
+static bool take_required_id(struct builder *builder, enum field field, bool (*is_valid)(struct text),
+                             struct text *ret_id)
+{
+	if (!take_id(builder, field, is_valid, ret_id))
+		return false;
+	return ret_id->data ? true : missing(builder, field);
+}
+
+static bool take_printable(struct builder *builder, enum field field, size_t characters_max, struct text *ret_text)
+{
+	size_t count;
+	if (!take_string(builder, field, ret_text))
+		return false;
+	if (!ret_text->data)
+		return true;
+	/* a character has at most 4 bytes: no need to count further */
+	if (ret_text->size > 4 * characters_max || !text_is_printable(*ret_text, &count) || count < 1 ||
+	    count > characters_max)
+		return defect_fill(builder->defect, "invalid_field", "%s is not 1-%zu printable characters",
+		                   field_name(field), characters_max);
+	return true;
+}
+
+static bool take_free_text(struct builder *builder, enum field field, struct text *ret_text)
+{
+	if (!take_string(builder, field, ret_text))
+		return false;
+	if (ret_text->size > DECODE_TEXT_SIZE_MAX)
+		return defect_fill(builder->defect, "too_large", "%s is longer than %d bytes", field_name(field),
+		                   DECODE_TEXT_SIZE_MAX);
+	if (ret_text->data && !text_is_storable(*ret_text))
+		return invalid(builder, field, "is not UTF-8, or has a NUL");
+	return true;
+}
+
+static bool take_number(struct builder *builder, enum field field, credit_t *ret_amount)
+{
+	const struct value *value = &builder->fields->values[field];
+	if (value->type == VALUE_CREDIT) {
+		*ret_amount = value->credit;
+		return true;
+	}
+	if (value->type == VALUE_CREDIT_RANGE)
+		return invalid(builder, field, "is out of range");
+	if (value->type != VALUE_NUMBER && value->type != VALUE_STRING)
+		return invalid(builder, field, "is not a number");
+	switch (credit_parse(value->text, ret_amount)) {
+	case CREDIT_PARSED:
+		return true;
+	case CREDIT_TOO_PRECISE:
+		return invalid(builder, field, "has more than 12 fractional digits");
+	case CREDIT_OUT_OF_RANGE:
+		return invalid(builder, field, "is out of range");
+	case CREDIT_NOT_A_NUMBER:
+		break;
+	}
+	return invalid(builder, field, "is not a number");
+}
+
+static bool take_amount(struct builder *builder, credit_t *ret_amount)
+{
+	if (builder->fields->values[FIELD_AMOUNT].type == VALUE_ABSENT)
+		return missing(builder, FIELD_AMOUNT);
+	if (!take_number(builder, FIELD_AMOUNT, ret_amount))
+		return false;
+	return *ret_amount > 0 ? true : invalid(builder, FIELD_AMOUNT, "is not above 0");
+}
+
+static bool take_instant(struct builder *builder, enum field field, instant_t *ret_instant)
+{
+	const struct value *value = &builder->fields->values[field];
+	*ret_instant = INSTANT_NONE;
+	switch (value->type) {
+	case VALUE_ABSENT:
+		return true;
+	case VALUE_INSTANT:
+		if (value->instant < INSTANT_MIN || value->instant > INSTANT_MAX)
+			return invalid(builder, field, "is outside of the years 0001-9999");
+		*ret_instant = value->instant;
+		return true;
+	case VALUE_STRING:
+		if (instant_parse(value->text, ret_instant))
+			return true;
+		break;
+	default:
+		break;
+	}
+	return invalid(builder, field, "is not a time of RFC 3339 with a zone");
+}
+
+/* 0 where it is not given. */
+static bool take_priority(struct builder *builder, int32_t *ret_priority)
+{
+	const struct value *value = &builder->fields->values[FIELD_PRIORITY];
+	credit_t number = 0;
+	*ret_priority = 0;
+	if (value->type == VALUE_ABSENT)
+		return true;
+	if (value->type == VALUE_INTEGER)
+		number = value->integer * CREDIT_ONE;
+	else if (value->type != VALUE_NUMBER || credit_parse(value->text, &number) != CREDIT_PARSED)
+		return invalid(builder, FIELD_PRIORITY, "is not a 32-bit integer");
+	if (number % CREDIT_ONE != 0 || number < INT32_MIN * CREDIT_ONE || number > INT32_MAX * CREDIT_ONE)
+		return invalid(builder, FIELD_PRIORITY, "is not a 32-bit integer");
+	*ret_priority = (int32_t)(number / CREDIT_ONE);
+	return true;
+}
+
+static bool take_members(struct builder *builder, enum field field, struct text *ret_json)
+{
+	const struct value *value = &builder->fields->values[field];
+	*ret_json = TEXT_NULL;
+	if (value->type == VALUE_ABSENT)
+		return true;
+	if (value->type != VALUE_MEMBERS)
+		return invalid(builder, field, "is not a map");
+	return canonical_members(fields_members(builder->fields, field), field_name(field), builder->arena, ret_json,
+	                         builder->defect);
+}
+
+static bool take_cost(struct builder *builder, struct grant_terms *terms)
+{
+	const struct value *values = builder->fields->values;
+	if (values[FIELD_COST].type == VALUE_ABSENT)
+		return true;
+	if (values[FIELD_COST].type != VALUE_OBJECT)
+		return invalid(builder, FIELD_COST, "is not an object");
+	if (values[FIELD_COST_AMOUNT].type == VALUE_ABSENT)
+		return missing(builder, FIELD_COST_AMOUNT);
+	if (!take_number(builder, FIELD_COST_AMOUNT, &terms->cost_amount) ||
+	    !take_printable(builder, FIELD_COST_CURRENCY, 32, &terms->cost_currency))
+		return false;
+	if (terms->cost_amount < 0)
+		return invalid(builder, FIELD_COST_AMOUNT, "is below 0");
+	terms->has_cost = true;
+	return terms->cost_currency.data ? true : missing(builder, FIELD_COST_CURRENCY);
+}
+
+static bool take_grant_type(struct builder *builder, enum grant_type *ret_type)
+{
+	struct text name;
+	if (!take_string(builder, FIELD_GRANT_TYPE, &name))
+		return false;
+	if (!name.data)
+		return missing(builder, FIELD_GRANT_TYPE);
+	if (!grant_type_parse(name, ret_type) || *ret_type == GRANT_OVERDRAFT)
+		return invalid(builder, FIELD_GRANT_TYPE, "is neither PROMOTIONAL nor PAID");
+	return true;
+}
+
+/* Absent where it is not given. */
+static bool take_grant_id(struct builder *builder, struct text *ret_id)
+{
+	if (!take_printable(builder, FIELD_GRANT_ID, DECODE_KEY_CHARACTERS_MAX, ret_id))
+		return false;
+	if (ret_id->data && memchr(ret_id->data, '/', ret_id->size))
+		return invalid(builder, FIELD_GRANT_ID, "contains a slash");
+	return true;
+}
+
+static bool refuse_await_payment(struct builder *builder)
+{
+	const struct value *value = &builder->fields->values[FIELD_AWAIT_PAYMENT];
+	if (value->type != VALUE_ABSENT && value->type != VALUE_BOOLEAN)
+		return invalid(builder, FIELD_AWAIT_PAYMENT, "is not a boolean");
+	if (value->type == VALUE_BOOLEAN && value->boolean)
+		return defect_fill(builder->defect, "unsupported", "%s is not supported by this version",
+		                   field_name(FIELD_AWAIT_PAYMENT));
+	return true;
+}
+
+static struct text derive_grant_id(struct arena *arena, struct text idempotency_key)
+{
+	static const struct text prefix = { "grant/", 6 };
+	char *id = arena_alloc(arena, prefix.size + idempotency_key.size);
+	memcpy(id, prefix.data, prefix.size);
+	memcpy(id + prefix.size, idempotency_key.data, idempotency_key.size);
+	return (struct text){ id, prefix.size + idempotency_key.size };
+}
+
+static bool build_grant(struct builder *builder, struct event *event)
+{
+	struct grant_terms *terms = arena_zero_array(builder->arena, 1, sizeof *terms);
+	if (!take_amount(builder, &event->amount) || !take_grant_type(builder, &terms->grant_type) ||
+	    !take_grant_id(builder, &event->grant_id) || !take_priority(builder, &terms->priority) ||
+	    !take_instant(builder, FIELD_EFFECTIVE_AT, &terms->effective_at) ||
+	    !take_instant(builder, FIELD_EXPIRE_AT, &terms->expire_at) || !take_cost(builder, terms) ||
+	    !take_free_text(builder, FIELD_DISPLAY_NAME, &terms->display_name) ||
+	    !take_free_text(builder, FIELD_COMMENT, &event->comment) ||
+	    !take_members(builder, FIELD_METADATA, &terms->metadata) || !refuse_await_payment(builder))
+		return false;
+	if (!event->grant_id.data)
+		event->grant_id = derive_grant_id(builder->arena, event->idempotency_key);
+	event->terms = terms;
+	return true;
+}
+
+static bool build_void(struct builder *builder, struct event *event)
+{
+	if (!take_grant_id(builder, &event->grant_id) || !take_free_text(builder, FIELD_COMMENT, &event->comment))
+		return false;
+	return event->grant_id.data ? true : missing(builder, FIELD_GRANT_ID);
+}
+
+static bool build_kind(struct builder *builder, struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_CONSUME:
+		return take_amount(builder, &event->amount) && take_members(builder, FIELD_DIMENSIONS, &event->dimensions);
+	case EVENT_GRANT:
+		return build_grant(builder, event);
+	case EVENT_VOID:
+		return build_void(builder, event);
+	case EVENT_KIND_COUNT:
+		break;
+	}
+	return defect_fill(builder->defect, "unknown_type", "type is unknown");
+}
+
+bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *arena, struct event *ret_event,
+                     struct defect *ret_defect)
+{
+	struct builder builder = { fields, arena, ret_defect };
+	*ret_event = (struct event){ .kind = kind };
+	if (!take_required_id(&builder, FIELD_CUSTOMER_ID, text_is_customer_id, &ret_event->customer_id) ||
+	    !take_required_id(&builder, FIELD_CURRENCY_ID, text_is_currency_id, &ret_event->currency_id) ||
+	    !take_id(&builder, FIELD_RESOURCE_ID, text_is_customer_id, &ret_event->resource_id) ||
+	    !take_printable(&builder, FIELD_IDEMPOTENCY_KEY, DECODE_KEY_CHARACTERS_MAX, &ret_event->idempotency_key))
+		return false;
+	if (!ret_event->idempotency_key.data)
+		return missing(&builder, FIELD_IDEMPOTENCY_KEY);
+	if (!take_instant(&builder, FIELD_CREATED_AT, &ret_event->created_at) || !build_kind(&builder, ret_event))
+		return false;
+	event_identify(ret_event);
+	return true;
+}
+
+bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind, struct defect *ret_defect)
+{
+	static const char *const unsupported[] = {
+		"confirm-payment", "reverse", "configure", "reserve", "settle", "extend", "release", "advance",
+	};
+	const struct value *type = &fields->values[FIELD_TYPE];
+	*ret_kind = EVENT_CONSUME;
+	if (type->type == VALUE_ABSENT)
+		return true;
+	if (type->type != VALUE_STRING)
+		return defect_fill(ret_defect, "invalid_field", "type is not a string");
+	if (event_kind_parse(type->text, ret_kind))
+		return true;
+	for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
+		if (text_equal(type->text, text_of(unsupported[i])))
+			return defect_fill(ret_defect, "unsupported", "type %s is not supported by this version",
+			                   unsupported[i]);
+	return defect_fill(ret_defect, "unknown_type", "type is none of consume, grant, void");
+}
