@@ -1,0 +1,794 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loop: every batch from the source to the acknowledgement.
+ *
+ * What always holds
+ *   1. Batches reach the lanes, and after them the publisher, in the order in which they were read.
+ *   2. A batch reaches the publisher only when every lane has committed its part.
+ *   3. At most one batch is at the lanes and one at the publisher; a third is being filled. So what is
+ *      recorded but unpublished is never more than two batches.
+ *   4. After an assignment or a rewind, all in [committed, recorded) is handled as one batch before
+ *      anything new.
+ *   5. An assignment is given back only when nothing of it is in flight.
+ *   6. Nothing is decided from memory about what Kafka or PostgreSQL hold: after a failure both are asked.
+ *
+ * States (enum worker_state)                     left for, by
+ *   WAITING     no assignment                    CLAIMING: assigned
+ *   CLAIMING    asks and decides positions       RECOVERING: source started; DRAINING: revoked
+ *   RECOVERING  fills the recovery batch         RUNNING: all reached `until`; DRAINING: revoked
+ *   RUNNING     fills, hands on, takes back      DRAINING: revoked; REWINDING: a failure
+ *   DRAINING    lets work in flight end          WAITING: nothing in flight any more
+ *   REWINDING   abandons work in flight          CLAIMING: nothing in flight; WAITING: revoked meanwhile
+ *   STOPPING    lets work in flight end          the end
+ *
+ * What an outcome makes the loop do stands in one place: act().
+ */
+#include "drawdown/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "drawdown/crew.h"
+#include "drawdown/lane.h"
+#include "drawdown/log.h"
+#include "drawdown/metrics.h"
+#include "drawdown/positions.h"
+
+#define BATCHES_COUNT 3
+#define IDLE_WAIT_MS 500
+#define RETRY_PAUSE_FIRST (10 * INSTANT_MILLISECOND)
+#define RETRY_PAUSE_MAX (2 * INSTANT_SECOND)
+#define REWIND_PAUSE_FIRST_MS 100
+#define REWIND_PAUSE_MAX_MS 5000
+#define FENCED_PAUSE_MS 3000 /* longer than a heartbeat: time to hear that the partitions are gone */
+#define REWINDS_MAX 30       /* in a row, without one batch published */
+#define DRAIN_TIMEOUT (15 * INSTANT_SECOND)
+#define ABANDON_TIMEOUT (10 * INSTANT_SECOND)
+
+struct worker {
+	const struct config *config;
+	const struct source *source;
+	const struct store *store;
+	const struct publish *publish;
+	struct decoder *decoder;
+
+	struct batch batches[BATCHES_COUNT];
+	struct batch *idle[BATCHES_COUNT];
+	size_t idle_count;
+	struct batch *filling; /* NULL only while all three are elsewhere */
+	size_t decoded_count;  /* of its records */
+	bool is_closed;        /* it takes no more, and waits for the lanes */
+	struct batch *decided; /* committed by all lanes, waits for the publisher */
+	struct crew *lanes;
+	struct crew *publisher;
+
+	enum worker_state state;
+	size_t records_max;      /* halved when a batch made too many entries */
+	unsigned retries_count;  /* of the loop's own calls, in a row */
+	unsigned rewinds_count;  /* in a row */
+	int rewind_pause_ms;     /* before the next try */
+	bool is_assigned;        /* an assignment is ours until it has been given back */
+	bool is_revoked;         /* and is asked back */
+	int64_t drain_deadline;  /* monotonic */
+	int64_t misrouted_logged_at;
+
+	atomic_int stop_requests;
+	pthread_mutex_t mutex;
+	pthread_cond_t abandoned;
+	bool abandon; /* guarded by mutex: crews end what they do as soon as they can */
+};
+
+/* ---- life ---- */
+
+static crew_function serve_lane, serve_publisher;
+
+static void wake_loop(void *context)
+{
+	struct worker *worker = context;
+	worker->source->wake(worker->source->self);
+}
+
+struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
+                          const struct publish *publish)
+{
+	struct worker *worker = calloc(1, sizeof *worker);
+	if (!worker)
+		abort();
+	worker->config = config;
+	worker->source = source;
+	worker->store = store;
+	worker->publish = publish;
+	worker->decoder = decoder_new();
+	worker->records_max = (size_t)config->batch_records_max;
+	pthread_mutex_init(&worker->mutex, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&worker->abandoned, &attributes);
+	pthread_condattr_destroy(&attributes);
+	for (size_t i = 0; i < BATCHES_COUNT; i++) {
+		batch_init(&worker->batches[i], worker->records_max, (size_t)config->database_lanes, 1 << 20);
+		worker->idle[worker->idle_count++] = &worker->batches[i];
+	}
+	return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	assert(!worker->lanes && !worker->publisher);
+	for (size_t i = 0; i < BATCHES_COUNT; i++)
+		batch_release(&worker->batches[i]);
+	decoder_free(worker->decoder);
+	pthread_cond_destroy(&worker->abandoned);
+	pthread_mutex_destroy(&worker->mutex);
+	free(worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+	atomic_fetch_add(&worker->stop_requests, 1);
+	worker->source->wake(worker->source->self);
+}
+
+/* ---- what the crews do ---- */
+
+static void set_abandon(struct worker *worker, bool abandon)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->abandon = abandon;
+	pthread_cond_broadcast(&worker->abandoned);
+	pthread_mutex_unlock(&worker->mutex);
+	if (abandon)
+		worker->store->interrupt(worker->store->self);
+}
+
+/* Waits longer each time, with jitter left to the servers' own timing. False: abandoned. */
+static bool pause_before_retry(struct worker *worker, unsigned attempt)
+{
+	int64_t pause = attempt < 8 ? RETRY_PAUSE_FIRST << attempt : RETRY_PAUSE_MAX;
+	if (pause > RETRY_PAUSE_MAX)
+		pause = RETRY_PAUSE_MAX;
+	int64_t deadline = monotonic_now() + pause;
+	const struct timespec until = {
+		.tv_sec = deadline / INSTANT_SECOND,
+		.tv_nsec = deadline % INSTANT_SECOND * 1000,
+	};
+
+	pthread_mutex_lock(&worker->mutex);
+	while (!worker->abandon && pthread_cond_timedwait(&worker->abandoned, &worker->mutex, &until) != ETIMEDOUT)
+		;
+	bool go_on = !worker->abandon;
+	pthread_mutex_unlock(&worker->mutex);
+	return go_on;
+}
+
+static enum outcome abandoned(struct failure *reterr)
+{
+	return fail(reterr, OUTCOME_REWIND, "worker.abandon", "abandoned a batch in flight");
+}
+
+/* A lane's transaction, again and again until it is decided. */
+static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, struct failure *reterr)
+{
+	struct worker *worker = context;
+
+	if (batch->lanes[lane].records_count == 0)
+		return OUTCOME_OK;
+	for (unsigned attempt = 0;; attempt++) {
+		enum outcome outcome = lane_run(worker->config, worker->store, lane, batch, reterr);
+		if (outcome != OUTCOME_RETRY) {
+			if (outcome != OUTCOME_OK)
+				set_abandon(worker, true);
+			return outcome;
+		}
+		metrics_count(COUNTER_LANE_RETRIES, 1);
+		metrics_count_error(outcome);
+		log_failure(LOG_WARNING, reterr);
+		if (!pause_before_retry(worker, attempt))
+			return abandoned(reterr);
+	}
+}
+
+/* A lost producer is an ordinary path: make a new one, ask what arrived, publish the same again if it did not. */
+static enum outcome replace_producer(struct worker *worker, const struct batch *batch, bool *ret_committed,
+                                     struct failure *reterr)
+{
+	const struct publish *publish = worker->publish;
+	enum outcome outcome = publish->open(publish->self, reterr);
+
+	if (outcome == OUTCOME_OK)
+		outcome = publish->committed(publish->self, batch, ret_committed, reterr);
+	return outcome;
+}
+
+static enum outcome serve_publisher(void *context, size_t index, struct batch *batch, struct failure *reterr)
+{
+	struct worker *worker = context;
+	const struct publish *publish = worker->publish;
+	int64_t began = monotonic_now();
+	bool is_committed = false, is_spent = false;
+	enum outcome outcome = OUTCOME_OK;
+
+	(void)index;
+	for (unsigned attempt = 0; !is_committed; attempt++) {
+		if (is_spent)
+			outcome = replace_producer(worker, batch, &is_committed, reterr);
+		if (outcome == OUTCOME_OK && !is_committed) {
+			outcome = publish->send(publish->self, batch, reterr);
+			is_committed = outcome == OUTCOME_OK;
+			is_spent = !is_committed;
+		}
+		if (outcome == OUTCOME_OK)
+			continue;
+		if (outcome != OUTCOME_RETRY)
+			break;
+		is_spent = true;
+		metrics_count_error(outcome);
+		log_failure(LOG_WARNING, reterr);
+		if (!pause_before_retry(worker, attempt)) {
+			outcome = abandoned(reterr);
+			break;
+		}
+		outcome = OUTCOME_OK;
+	}
+	if (outcome == OUTCOME_OK)
+		metrics_observe_stage(STAGE_PUBLISH, monotonic_now() - began);
+	else
+		set_abandon(worker, true);
+	return outcome;
+}
+
+/* ---- handing batches on ---- */
+
+static void recycle(struct worker *worker, struct batch *batch)
+{
+	if (!batch)
+		return;
+	batch_reset(batch);
+	worker->idle[worker->idle_count++] = batch;
+}
+
+static void open_batch(struct worker *worker)
+{
+	if (worker->filling || worker->idle_count == 0)
+		return;
+	worker->filling = worker->idle[--worker->idle_count];
+	worker->decoded_count = 0;
+	worker->is_closed = false;
+}
+
+static void discard_filling(struct worker *worker)
+{
+	recycle(worker, worker->filling);
+	worker->filling = NULL;
+}
+
+static bool is_anything_in_flight(struct worker *worker)
+{
+	return worker->decided || !crew_is_empty(worker->lanes) || !crew_is_empty(worker->publisher);
+}
+
+static void count_published(struct worker *worker, const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->records_count; i++) {
+		const struct record *record = &batch->records[i];
+		metrics_count_input(record->readable ? (int)record->event.kind : -1, record->result.kind, 1);
+	}
+	for (size_t i = 0; i < batch->lanes_count; i++) {
+		metrics_count(COUNTER_ENTRIES, batch->lanes[i].entries_count);
+		metrics_count(COUNTER_RECALLED_ENTRIES, batch->lanes[i].recalled_count);
+	}
+	metrics_count(batch->recovery ? COUNTER_RECOVERY_BATCHES : COUNTER_BATCHES, 1);
+	metrics_observe_batch_size(batch->records_count);
+	worker->rewinds_count = 0;
+	if (worker->records_max < (size_t)worker->config->batch_records_max)
+		worker->records_max = worker->records_max * 2 < (size_t)worker->config->batch_records_max
+		                              ? worker->records_max * 2
+		                              : (size_t)worker->config->batch_records_max;
+}
+
+/* Take back what the crews have done and hand it on. */
+static enum outcome collect(struct worker *worker, struct failure *reterr)
+{
+	enum outcome outcome = OUTCOME_OK;
+	struct batch *batch = crew_take(worker->publisher, &outcome, reterr);
+
+	if (batch && outcome == OUTCOME_OK)
+		count_published(worker, batch);
+	recycle(worker, batch);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+
+	batch = crew_take(worker->lanes, &outcome, reterr);
+	if (outcome != OUTCOME_OK) {
+		recycle(worker, batch);
+		return outcome;
+	}
+	if (batch) {
+		assert(!worker->decided);
+		worker->decided = batch;
+	}
+	if (worker->decided && crew_is_empty(worker->publisher)) {
+		crew_give(worker->publisher, worker->decided);
+		worker->decided = NULL;
+	}
+	return OUTCOME_OK;
+}
+
+/* Give the closed batch to the lanes, if they are free. */
+static enum outcome dispatch(struct worker *worker, struct failure *reterr)
+{
+	if (worker->decided || !crew_is_empty(worker->lanes))
+		return OUTCOME_OK;
+	enum outcome outcome = worker->store->prepare(worker->store->self, worker->filling, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	batch_split(worker->filling);
+	crew_give(worker->lanes, worker->filling);
+	worker->filling = NULL;
+	return OUTCOME_OK;
+}
+
+/* ---- reading ---- */
+
+static void note_misrouted(struct worker *worker, struct record *record)
+{
+	int32_t count = worker->source->partitions_count(worker->source->self);
+	struct text customer_id = record->event.customer_id;
+	int32_t expected = worker->config->inputs_crc32 ? hash_partition_crc32(customer_id, count)
+	                                                : hash_partition_murmur2(customer_id, count);
+
+	record->misrouted = expected != record->source.partition;
+	if (!record->misrouted)
+		return;
+	metrics_count(COUNTER_MISROUTED, 1);
+	int64_t now = monotonic_now();
+	if (worker->misrouted_logged_at && now - worker->misrouted_logged_at < 10 * INSTANT_SECOND)
+		return;
+	worker->misrouted_logged_at = now;
+	log_line(LOG_WARNING, "worker.misrouted",
+	         "a record at %s [%d] offset %lld is not in its customer's partition %d: handled all the same, but its "
+	         "order is not kept; hint=let all producers use one partitioner (inputs.partitioner)",
+	         worker->config->input_topics[record->source.input], (int)record->source.partition,
+	         (long long)record->source.offset, (int)expected);
+}
+
+static void decode_new_records(struct worker *worker)
+{
+	struct batch *batch = worker->filling;
+
+	if (worker->decoded_count == batch->records_count)
+		return;
+	int64_t began = monotonic_now();
+	for (; worker->decoded_count < batch->records_count; worker->decoded_count++) {
+		struct record *record = &batch->records[worker->decoded_count];
+		record->readable =
+		        decode_event(worker->decoder, &batch->arena, record->value, &record->event, &record->defect);
+		if (record->readable)
+			note_misrouted(worker, record);
+	}
+	if (!batch->opened_at)
+		batch->opened_at = began;
+	metrics_observe_stage(STAGE_DECODE, monotonic_now() - began);
+}
+
+/* How long the source may wait for something: until the batch is due, or long where only a wake-up matters. */
+static int wait_ms(struct worker *worker)
+{
+	const struct batch *batch = worker->filling;
+
+	if (!batch || worker->is_closed || batch->records_count == 0 || !crew_is_empty(worker->lanes) || worker->decided)
+		return IDLE_WAIT_MS;
+	int64_t left = batch->opened_at + worker->config->batch_linger - monotonic_now();
+	return left <= 0 ? 0 : (int)(left / INSTANT_MILLISECOND) + 1;
+}
+
+static bool is_full(const struct worker *worker)
+{
+	return worker->filling->records_count >= worker->records_max ||
+	       worker->filling->arena.used_size >= (size_t)worker->config->batch_bytes_max;
+}
+
+/* The source's signals are heard here and nowhere else. */
+static enum outcome poll_source(struct worker *worker, struct batch *batch, int timeout_ms,
+                                enum source_signal *ret_signal, struct failure *reterr)
+{
+	*ret_signal = SOURCE_NOTHING;
+	enum outcome outcome = worker->source->poll(worker->source->self, batch, worker->records_max,
+	                                            (size_t)worker->config->batch_bytes_max, timeout_ms, ret_signal, reterr);
+	if (*ret_signal == SOURCE_ASSIGNED)
+		worker->is_assigned = true;
+	if (*ret_signal == SOURCE_REVOKED)
+		worker->is_revoked = true;
+	return outcome;
+}
+
+/* ---- states ---- */
+
+static void enter(struct worker *worker, enum worker_state state)
+{
+	if (worker->state != state)
+		log_line(LOG_DEBUG, "worker.state", "%s after %s", worker_state_name(state), worker_state_name(worker->state));
+	worker->state = state;
+	if (state == WORKER_DRAINING || state == WORKER_STOPPING)
+		worker->drain_deadline = monotonic_now() + DRAIN_TIMEOUT;
+	if (state == WORKER_REWINDING)
+		worker->drain_deadline = monotonic_now() + ABANDON_TIMEOUT;
+	metrics_set_state(state);
+	metrics_set_ready(state == WORKER_RUNNING, worker_state_name(state));
+}
+
+static enum outcome turn_waiting(struct worker *worker, struct failure *reterr)
+{
+	enum source_signal signal;
+	enum outcome outcome = poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (worker->is_revoked)
+		enter(worker, WORKER_DRAINING);
+	else if (worker->is_assigned)
+		enter(worker, WORKER_CLAIMING);
+	return OUTCOME_OK;
+}
+
+/* Make the starts of new partitions durable, in Kafka first, then in PostgreSQL. */
+static enum outcome start_new_partitions(struct worker *worker, struct input_partition *partitions, size_t count,
+                                         const enum position_case *cases, struct failure *reterr)
+{
+	struct input_partition fresh[BATCH_SPANS_MAX];
+	size_t fresh_count = 0;
+	enum outcome outcome = OUTCOME_OK;
+
+	for (size_t i = 0; i < count; i++)
+		if (cases[i] == POSITION_NEW)
+			fresh[fresh_count++] = partitions[i];
+	if (fresh_count)
+		outcome = worker->source->commit_start(worker->source->self, fresh, fresh_count, reterr);
+	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
+		if (cases[i] == POSITION_NEW || cases[i] == POSITION_STARTED)
+			outcome = worker->store->create_positions(worker->store->self, &partitions[i], 1, reterr);
+	return outcome;
+}
+
+/* What retention took before it was published is read back from the database into the recovery batch. */
+static enum outcome recall_lost(struct worker *worker, const struct input_partition *partition, int64_t from, int64_t to,
+                                struct failure *reterr)
+{
+	const char *topic = worker->config->input_topics[partition->input];
+	struct batch *batch = worker->filling;
+
+	log_line(LOG_ERROR, "worker.truncated",
+	         "retention took %s [%d] from %lld to %lld before it was published: %lld offsets are published from the "
+	         "database, %lld were never read and are lost; hint=raise the topic's retention",
+	         topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
+	         (long long)(to - from), (long long)(partition->log_start - to));
+	if (from == to)
+		return OUTCOME_OK;
+	enum outcome outcome = worker->store->recall_range(worker->store->self, partition->input, partition->partition, from,
+	                                                   to, batch, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch);
+	worker->decoded_count = batch->records_count;
+	return OUTCOME_OK;
+}
+
+static enum outcome decide_positions(struct worker *worker, struct input_partition *partitions, size_t count,
+                                     struct failure *reterr)
+{
+	enum position_case cases[BATCH_SPANS_MAX];
+	int64_t lost_from[BATCH_SPANS_MAX], lost_to[BATCH_SPANS_MAX];
+	enum outcome outcome = OUTCOME_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		outcome = position_decide(&partitions[i], worker->config->input_topics[partitions[i].input], &cases[i],
+		                          &lost_from[i], &lost_to[i], reterr);
+		if (outcome != OUTCOME_OK)
+			return outcome;
+	}
+	outcome = start_new_partitions(worker, partitions, count, cases, reterr);
+	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
+		if (cases[i] == POSITION_TRUNCATED)
+			outcome = recall_lost(worker, &partitions[i], lost_from[i], lost_to[i], reterr);
+	return outcome;
+}
+
+static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
+{
+	const struct source *source = worker->source;
+	enum source_signal signal;
+	enum outcome outcome = poll_source(worker, NULL, 0, &signal, reterr);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (worker->is_revoked) {
+		enter(worker, WORKER_DRAINING);
+		return OUTCOME_OK;
+	}
+	size_t count;
+	struct input_partition *partitions = source->partitions(source->self, &count);
+	assert(count <= BATCH_SPANS_MAX && !is_anything_in_flight(worker));
+	discard_filling(worker);
+	open_batch(worker);
+	worker->filling->recovery = true;
+
+	/* The claim fences a predecessor; only what is read after it is final. */
+	outcome = worker->store->claim(worker->store->self, partitions, count, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = source->committed(source->self, partitions, count, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = decide_positions(worker, partitions, count, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = source->start(source->self, partitions, count, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+
+	int64_t to_recover = 0;
+	for (size_t i = 0; i < count; i++)
+		to_recover += partitions[i].until - partitions[i].position;
+	log_line(LOG_INFO, "worker.assigned", "owns %zu input partitions, at most %lld records to recover", count,
+	         (long long)to_recover);
+	metrics_count(COUNTER_ASSIGNMENTS, 1);
+	enter(worker, WORKER_RECOVERING);
+	return OUTCOME_OK;
+}
+
+static enum outcome turn_recovering(struct worker *worker, struct failure *reterr)
+{
+	enum source_signal signal;
+	bool takes_more = !worker->is_closed;
+	enum outcome outcome =
+	        poll_source(worker, takes_more ? worker->filling : NULL, takes_more ? IDLE_WAIT_MS : 0, &signal, reterr);
+
+	if (takes_more)
+		decode_new_records(worker);
+	if (signal == SOURCE_RECOVERED)
+		worker->is_closed = true;
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (worker->is_revoked) {
+		enter(worker, WORKER_DRAINING);
+		return OUTCOME_OK;
+	}
+	if (!worker->is_closed)
+		return OUTCOME_OK;
+	if (worker->filling->records_count)
+		outcome = dispatch(worker, reterr);
+	else
+		discard_filling(worker);
+	if (outcome == OUTCOME_OK)
+		enter(worker, WORKER_RUNNING);
+	return outcome;
+}
+
+static enum outcome turn_running(struct worker *worker, struct failure *reterr)
+{
+	enum source_signal signal;
+	enum outcome outcome = collect(worker, reterr);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	open_batch(worker);
+	bool takes_more = worker->filling && !worker->is_closed && !is_full(worker);
+	outcome = poll_source(worker, takes_more ? worker->filling : NULL, wait_ms(worker), &signal, reterr);
+	if (worker->filling)
+		decode_new_records(worker);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (worker->is_revoked) {
+		enter(worker, WORKER_DRAINING);
+		return OUTCOME_OK;
+	}
+	if (!worker->filling || worker->filling->records_count == 0)
+		return OUTCOME_OK;
+	bool is_due = monotonic_now() - worker->filling->opened_at >= worker->config->batch_linger;
+	return is_full(worker) || is_due ? dispatch(worker, reterr) : OUTCOME_OK;
+}
+
+/* Finish or abandon what is in flight, then give the assignment back. */
+static enum outcome turn_draining(struct worker *worker, struct failure *reterr)
+{
+	enum source_signal signal;
+
+	discard_filling(worker);
+	enum outcome outcome = collect(worker, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (is_anything_in_flight(worker)) {
+		if (monotonic_now() > worker->drain_deadline)
+			return abandoned(reterr);
+		return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
+	}
+	outcome = worker->source->stop(worker->source->self, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	log_line(LOG_INFO, "worker.revoked", "gave the assignment back");
+	worker->is_assigned = worker->is_revoked = false;
+	enter(worker, WORKER_WAITING);
+	return OUTCOME_OK;
+}
+
+/* Drop a crew's batch, whatever came of it: positions are asked anew. */
+static void drop_done(struct worker *worker, struct crew *crew)
+{
+	enum outcome outcome;
+	struct failure failure;
+	recycle(worker, crew_take(crew, &outcome, &failure));
+}
+
+static enum outcome turn_rewinding(struct worker *worker, struct failure *reterr)
+{
+	enum source_signal signal;
+
+	discard_filling(worker);
+	recycle(worker, worker->decided);
+	worker->decided = NULL;
+	drop_done(worker, worker->lanes);
+	drop_done(worker, worker->publisher);
+	if (is_anything_in_flight(worker)) {
+		if (monotonic_now() > worker->drain_deadline) {
+			worker->store->interrupt(worker->store->self);
+			worker->drain_deadline = monotonic_now() + ABANDON_TIMEOUT;
+		}
+		return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
+	}
+	set_abandon(worker, false);
+	if (worker->rewind_pause_ms && !worker->is_revoked) {
+		int pause_ms = worker->rewind_pause_ms;
+		worker->rewind_pause_ms = 0;
+		return poll_source(worker, NULL, pause_ms, &signal, reterr);
+	}
+	enum outcome outcome = worker->source->stop(worker->source->self, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if (worker->is_revoked)
+		worker->is_assigned = worker->is_revoked = false;
+	enter(worker, worker->is_assigned ? WORKER_CLAIMING : WORKER_WAITING);
+	return OUTCOME_OK;
+}
+
+static enum outcome turn_stopping(struct worker *worker, bool *ret_stopped, struct failure *reterr)
+{
+	enum source_signal signal;
+
+	discard_filling(worker);
+	enum outcome outcome = collect(worker, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	*ret_stopped = !is_anything_in_flight(worker);
+	if (*ret_stopped)
+		return OUTCOME_OK;
+	if (atomic_load(&worker->stop_requests) > 1 || monotonic_now() > worker->drain_deadline)
+		return abandoned(reterr);
+	return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
+}
+
+/* ---- failures ---- */
+
+static void plan_rewind(struct worker *worker, const struct failure *failure)
+{
+	int pause_ms = worker->rewinds_count < 6 ? REWIND_PAUSE_FIRST_MS << worker->rewinds_count : REWIND_PAUSE_MAX_MS;
+
+	metrics_count(COUNTER_REWINDS, 1);
+	worker->rewinds_count++;
+	worker->rewind_pause_ms = pause_ms < REWIND_PAUSE_MAX_MS ? pause_ms : REWIND_PAUSE_MAX_MS;
+	if (failure->exit_code == EXIT_FENCED) {
+		metrics_count(COUNTER_FENCED, 1);
+		worker->rewind_pause_ms = FENCED_PAUSE_MS;
+	}
+	set_abandon(worker, true);
+	enter(worker, WORKER_REWINDING);
+}
+
+/* The one place that acts on a failure. OK: go on with another turn. */
+static enum outcome act(struct worker *worker, enum outcome outcome, struct failure *failure)
+{
+	if (outcome == OUTCOME_OK) {
+		worker->retries_count = 0;
+		return OUTCOME_OK;
+	}
+	metrics_count_error(outcome);
+	switch (outcome) {
+	case OUTCOME_RETRY:
+		log_failure(LOG_WARNING, failure);
+		pause_before_retry(worker, worker->retries_count++);
+		return OUTCOME_OK;
+	case OUTCOME_REJECT:
+		/* A batch that makes too many entries comes again in halves; a single record always fits. */
+		log_failure(LOG_INFO, failure);
+		worker->records_max = worker->records_max > 1 ? worker->records_max / 2 : 1;
+		plan_rewind(worker, failure);
+		worker->rewind_pause_ms = 0;
+		return OUTCOME_OK;
+	case OUTCOME_REWIND:
+		log_failure(LOG_WARNING, failure);
+		if (worker->state == WORKER_STOPPING)
+			return OUTCOME_REWIND;
+		if (worker->rewinds_count < REWINDS_MAX) {
+			plan_rewind(worker, failure);
+			return OUTCOME_OK;
+		}
+		failure->outcome = OUTCOME_FATAL;
+		return OUTCOME_FATAL;
+	case OUTCOME_FATAL:
+	case OUTCOME_OK:
+		break;
+	}
+	return OUTCOME_FATAL;
+}
+
+static enum outcome turn(struct worker *worker, bool *ret_stopped, struct failure *reterr)
+{
+	switch (worker->state) {
+	case WORKER_WAITING: return turn_waiting(worker, reterr);
+	case WORKER_CLAIMING: return turn_claiming(worker, reterr);
+	case WORKER_RECOVERING: return turn_recovering(worker, reterr);
+	case WORKER_RUNNING: return turn_running(worker, reterr);
+	case WORKER_DRAINING: return turn_draining(worker, reterr);
+	case WORKER_REWINDING: return turn_rewinding(worker, reterr);
+	case WORKER_STOPPING: return turn_stopping(worker, ret_stopped, reterr);
+	case WORKER_STARTING:
+	case WORKER_STATE_COUNT: break;
+	}
+	assert(!"a state without a turn");
+	return OUTCOME_FATAL;
+}
+
+static enum outcome open_publisher(struct worker *worker, struct failure *reterr)
+{
+	for (unsigned attempt = 0;; attempt++) {
+		enum outcome outcome = worker->publish->open(worker->publish->self, reterr);
+		if (outcome != OUTCOME_RETRY)
+			return outcome;
+		metrics_count_error(outcome);
+		log_failure(LOG_WARNING, reterr);
+		pause_before_retry(worker, attempt);
+		if (atomic_load(&worker->stop_requests))
+			return abandoned(reterr);
+	}
+}
+
+static enum outcome run(struct worker *worker, struct failure *reterr)
+{
+	bool is_stopped = false;
+
+	enter(worker, WORKER_WAITING);
+	while (!is_stopped) {
+		metrics_heartbeat();
+		if (atomic_load(&worker->stop_requests) && worker->state != WORKER_STOPPING)
+			enter(worker, WORKER_STOPPING);
+		enum outcome outcome = act(worker, turn(worker, &is_stopped, reterr), reterr);
+		if (outcome == OUTCOME_REWIND)
+			return OUTCOME_OK; /* stopping: what was abandoned comes again to the next owner */
+		if (outcome != OUTCOME_OK)
+			return outcome;
+	}
+	return OUTCOME_OK;
+}
+
+enum outcome worker_run(struct worker *worker, struct failure *reterr)
+{
+	enter(worker, WORKER_STARTING);
+	enum outcome outcome = open_publisher(worker, reterr);
+	if (outcome == OUTCOME_REWIND)
+		return OUTCOME_OK;
+	if (outcome != OUTCOME_OK)
+		return outcome;
+
+	worker->lanes = crew_new((size_t)worker->config->database_lanes, serve_lane, wake_loop, worker);
+	worker->publisher = crew_new(1, serve_publisher, wake_loop, worker);
+	outcome = run(worker, reterr);
+	enter(worker, WORKER_STOPPING);
+	set_abandon(worker, true);
+	crew_free(worker->lanes, ABANDON_TIMEOUT);
+	crew_free(worker->publisher, ABANDON_TIMEOUT);
+	worker->lanes = worker->publisher = NULL;
+	return outcome;
+}
