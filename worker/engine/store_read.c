@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+
+#include "drawdown/store_parts.h"
+#include "sql_files.h"
+
+#define RECEIPT_COLUMNS                                                                                               \
+	POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2,      \
+	        POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8,    \
+	        POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ
+
+static const struct postgres_statement find_receipts = {
+	"store.look_up", "find_receipts", sql_find_receipts, { POSTGRES_INT8, RECEIPT_COLUMNS },
+};
+static const struct postgres_statement find_receipts_of_range = {
+	"store.recall_range", "find_receipts_of_range", sql_find_receipts_of_range,
+	{ POSTGRES_TEXT, POSTGRES_UUID, RECEIPT_COLUMNS },
+};
+static const struct postgres_statement find_grants = {
+	"store.look_up", "find_grants", sql_find_grants,
+	{ POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2, POSTGRES_TIMESTAMPTZ },
+};
+static const struct postgres_statement read_entries = {
+	"store.recall", "read_entries", sql_read_entries,
+	{ POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT2, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
+	  POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT2,
+	  POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
+	  POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT },
+};
+
+/* Topic, partition, offset, timestamp. INPUT_COUNT where the topic is none of ours. */
+static struct source_position read_source(const struct store_postgres *store, struct postgres_row *row)
+{
+	struct source_position source;
+
+	source.input = store_input_of(store, postgres_get_text(row));
+	source.partition = postgres_get_int32(row);
+	source.offset = postgres_get_int64(row);
+	source.timestamp = postgres_get_instant(row);
+	return source;
+}
+
+/* From event_class on. */
+static bool read_receipt(const struct store_postgres *store, struct arena *arena, struct postgres_row *row,
+                         struct receipt *receipt)
+{
+	receipt->event_class = (enum event_class)postgres_get_int16(row);
+	receipt->idempotency_key = arena_copy(arena, postgres_get_text(row));
+	receipt->fingerprint = postgres_get_hash(row);
+	receipt->kind = (enum event_kind)postgres_get_int16(row);
+	receipt->currency_id = arena_copy(arena, postgres_get_text(row));
+	receipt->resource_id = arena_copy(arena, postgres_get_resource(row));
+	receipt->outcome = (enum result_kind)postgres_get_int16(row);
+	struct text code = postgres_get_text(row);
+	receipt->code = REJECT_NONE;
+	if (code.data && !reject_code_parse(code, &receipt->code))
+		row->corrupt = true;
+	receipt->requested_amount = postgres_get_credit(row);
+	receipt->applied_amount = postgres_get_credit(row);
+	receipt->balance = postgres_get_credit(row);
+	receipt->range_first = postgres_get_int64(row);
+	receipt->range_last = postgres_get_int64(row);
+	receipt->first_seq = postgres_get_int64(row);
+	receipt->last_seq = postgres_get_int64(row);
+	receipt->source = read_source(store, row);
+	receipt->own_topic = receipt->source.input != INPUT_COUNT;
+	if ((int)receipt->kind < 0 || receipt->kind >= EVENT_KIND_COUNT)
+		row->corrupt = true;
+	return !row->corrupt;
+}
+
+/* Two keys of one hash: receipts would answer for each other. */
+static enum outcome check_keys(const struct lane_work *work, struct failure *reterr)
+{
+	for (size_t i = 0; i < work->records_count; i++) {
+		const struct record *record = work->records[i];
+		const struct receipt *receipt = record->key_slot ? record->key_slot->receipt : NULL;
+		if (!receipt || (text_equal(receipt->idempotency_key, record->event.idempotency_key) &&
+		                 receipt->event_class == event_class_of(record->event.kind)))
+			continue;
+		(void)fail(reterr, OUTCOME_FATAL, find_receipts.where,
+		           "key of partition %d offset %lld of customer %.*s has the hash of another key in drawdown.receipt",
+		           (int)record->source.partition, (long long)record->source.offset,
+		           TEXT_ARGS(record->event.customer_id));
+		fail_hint(reterr, "chance cannot do this: key_hash or idempotency_key of the receipt was changed by hand");
+		return OUTCOME_FATAL;
+	}
+	return OUTCOME_OK;
+}
+
+static enum outcome look_up_receipts(struct store_postgres *store, struct postgres *postgres, struct lane_work *work,
+                                     struct failure *reterr)
+{
+	struct postgres_params params;
+	POSTGRES_RESULT result = NULL;
+
+	postgres_params_init(&params, postgres);
+	struct postgres_bytes *customer = postgres_add_array(&params, POSTGRES_TEXT, work->key_slots_count);
+	struct postgres_bytes *hash = postgres_add_array(&params, POSTGRES_UUID, work->key_slots_count);
+	for (size_t i = 0; i < work->key_slots_count; i++) {
+		postgres_put_text(customer, work->key_slots[i].customer_id);
+		postgres_put_hash(hash, work->key_slots[i].key_hash);
+	}
+	enum outcome outcome = postgres_query(postgres, &find_receipts, &params, &result, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	size_t count = (size_t)PQntuples(result);
+	struct receipt *receipts = arena_zero_array(&work->arena, count, sizeof *receipts);
+	for (size_t i = 0; i < count; i++) {
+		struct postgres_row row = { .result = result, .row = (int)i };
+		struct key_slot *slot = &work->key_slots[postgres_get_int64(&row) - 1];
+		struct receipt *receipt = &receipts[i];
+		receipt->customer_id = slot->customer_id;
+		receipt->key_hash = slot->key_hash;
+		if (!read_receipt(store, &work->arena, &row, receipt))
+			return store_fail_corrupt(&find_receipts, reterr);
+		/* A key that was used again after its window has a receipt in two generations. */
+		if (!slot->receipt || slot->receipt->source.timestamp < receipt->source.timestamp)
+			slot->receipt = receipt;
+	}
+	return check_keys(work, reterr);
+}
+
+static enum outcome look_up_grants(struct postgres *postgres, struct lane_work *work, struct failure *reterr)
+{
+	struct postgres_params params;
+	POSTGRES_RESULT result = NULL;
+
+	postgres_params_init(&params, postgres);
+	struct postgres_bytes *customer = postgres_add_array(&params, POSTGRES_TEXT, work->grants_known_count);
+	struct postgres_bytes *grant = postgres_add_array(&params, POSTGRES_TEXT, work->grants_known_count);
+	for (size_t i = 0; i < work->grants_known_count; i++) {
+		postgres_put_text(customer, work->grants_known[i].customer_id);
+		postgres_put_text(grant, work->grants_known[i].grant_id);
+	}
+	enum outcome outcome = postgres_query(postgres, &find_grants, &params, &result, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	for (int i = 0; i < PQntuples(result); i++) {
+		struct postgres_row row = { .result = result, .row = i };
+		struct grant_known *known = &work->grants_known[postgres_get_int64(&row) - 1];
+		known->currency_id = arena_copy(&work->arena, postgres_get_text(&row));
+		known->resource_id = arena_copy(&work->arena, postgres_get_resource(&row));
+		known->grant_type = (enum grant_type)postgres_get_int16(&row);
+		known->end = (enum grant_end)postgres_get_int16(&row);
+		known->expire_at = postgres_get_instant(&row);
+		known->found = true;
+		if (row.corrupt)
+			return store_fail_corrupt(&find_grants, reterr);
+	}
+	return OUTCOME_OK;
+}
+
+enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
+{
+	struct store_postgres *store = self;
+	struct postgres *postgres = &store->lanes[lane];
+	enum outcome outcome = OUTCOME_OK;
+
+	arena_reset(&postgres->scratch);
+	if (work->key_slots_count)
+		outcome = look_up_receipts(store, postgres, work, reterr);
+	if (outcome == OUTCOME_OK && work->grants_known_count)
+		outcome = look_up_grants(postgres, work, reterr);
+	return outcome;
+}
+
+/* Entries of one receipt, that of the work's record. */
+struct entry_range {
+	const struct account_key *account;
+	int64_t first, last;
+};
+
+static size_t list_ranges(const struct lane_work *work, struct entry_range *ranges, size_t *ret_entries_count)
+{
+	size_t count = 0;
+
+	*ret_entries_count = 0;
+	for (size_t i = 0; i < work->records_count; i++) {
+		const struct record *record = work->records[i];
+		if (!record->readable || !record_is_recalled(record) || record->key_slot->receipt->range_first == 0)
+			continue;
+		const struct receipt *receipt = record->key_slot->receipt;
+		ranges[count++] = (struct entry_range){ &record->account->key, receipt->range_first, receipt->range_last };
+		*ret_entries_count += (size_t)(receipt->range_last - receipt->range_first + 1);
+	}
+	return count;
+}
+
+static bool read_entry(const struct store_postgres *store, struct arena *arena, struct postgres_row *row,
+                       struct ledger_entry *entry)
+{
+	entry->seq = postgres_get_int64(row);
+	entry->event_type = (enum ledger_event)postgres_get_int16(row);
+	entry->amount = postgres_get_credit(row);
+	entry->grant_id = arena_copy(arena, postgres_get_text(row));
+	entry->grant_remaining = postgres_get_credit(row);
+	entry->balance_before = postgres_get_credit(row);
+	entry->balance_after = postgres_get_credit(row);
+	entry->idempotency_key = arena_copy(arena, postgres_get_text(row));
+	entry->has_requested = !postgres_is_null(row);
+	entry->requested_amount = postgres_get_credit(row);
+	entry->first_seq = postgres_get_int64(row);
+	entry->last_seq = postgres_get_int64(row);
+	entry->outcome = (enum result_kind)postgres_get_int16(row);
+	entry->event_time = postgres_get_instant(row);
+	entry->recorded_at = postgres_get_instant(row);
+	entry->dimensions = arena_copy(arena, postgres_get_text(row));
+	entry->source = read_source(store, row);
+	entry->traceparent = arena_copy(arena, postgres_get_text(row));
+	return !row->corrupt && entry->source.input != INPUT_COUNT;
+}
+
+static void add_ranges(struct postgres_params *params, const struct entry_range *ranges, size_t count)
+{
+	struct postgres_bytes *customer = postgres_add_array(params, POSTGRES_TEXT, count);
+	struct postgres_bytes *currency = postgres_add_array(params, POSTGRES_TEXT, count);
+	struct postgres_bytes *resource = postgres_add_array(params, POSTGRES_TEXT, count);
+	struct postgres_bytes *first = postgres_add_array(params, POSTGRES_INT8, count);
+	struct postgres_bytes *last = postgres_add_array(params, POSTGRES_INT8, count);
+
+	for (size_t i = 0; i < count; i++) {
+		postgres_put_text(customer, ranges[i].account->customer_id);
+		postgres_put_text(currency, ranges[i].account->currency_id);
+		postgres_put_resource(resource, ranges[i].account->resource_id);
+		postgres_put_int64(first, ranges[i].first);
+		postgres_put_int64(last, ranges[i].last);
+	}
+}
+
+enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
+{
+	struct store_postgres *store = self;
+	struct postgres *postgres = &store->lanes[lane];
+	struct postgres_params params;
+	POSTGRES_RESULT result = NULL;
+	size_t entries_count;
+
+	arena_reset(&postgres->scratch);
+	struct entry_range *ranges = arena_alloc_array(&postgres->scratch, work->records_count, sizeof *ranges);
+	size_t ranges_count = list_ranges(work, ranges, &entries_count);
+	if (ranges_count == 0)
+		return OUTCOME_OK;
+	postgres_params_init(&params, postgres);
+	add_ranges(&params, ranges, ranges_count);
+	enum outcome outcome = postgres_query(postgres, &read_entries, &params, &result, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	if ((size_t)PQntuples(result) != entries_count) {
+		(void)fail(reterr, OUTCOME_FATAL, read_entries.where, "%zu receipts name %zu ledger entries, %d are there",
+		           ranges_count, entries_count, PQntuples(result));
+		fail_hint(reterr, "the ledger was changed by hand or restored in part");
+		return OUTCOME_FATAL;
+	}
+	work->recalled = arena_zero_array(&work->arena, entries_count, sizeof *work->recalled);
+	work->recalled_count = work->recalled_capacity = entries_count;
+	for (size_t i = 0; i < entries_count; i++) {
+		struct postgres_row row = { .result = result, .row = (int)i };
+		work->recalled[i].account = ranges[postgres_get_int64(&row) - 1].account;
+		if (!read_entry(store, &work->arena, &row, &work->recalled[i]))
+			return store_fail_corrupt(&read_entries, reterr);
+	}
+	return OUTCOME_OK;
+}
+
+/* The event as far as its receipt tells it: enough to find the receipt again, and to report its outcome. */
+static bool append_record(const struct store_postgres *store, struct batch *batch, struct postgres_row *row)
+{
+	struct receipt receipt = { 0 };
+
+	receipt.customer_id = arena_copy(&batch->arena, postgres_get_text(row));
+	receipt.key_hash = postgres_get_hash(row);
+	if (!read_receipt(store, &batch->arena, row, &receipt))
+		return false;
+	struct record *record = batch_append(batch);
+	record->source = receipt.source;
+	record->key = receipt.customer_id;
+	record->readable = true;
+	record->event = (struct event){
+		.kind = receipt.kind,
+		.customer_id = receipt.customer_id,
+		.currency_id = receipt.currency_id,
+		.resource_id = receipt.resource_id,
+		.idempotency_key = receipt.idempotency_key,
+		.amount = receipt.requested_amount,
+		.created_at = INSTANT_NONE,
+		.key_hash = receipt.key_hash,
+		.fingerprint = receipt.fingerprint,
+	};
+	return true;
+}
+
+static enum outcome find_range(struct store_postgres *store, enum input input, int32_t partition, int64_t from,
+                               int64_t to, PGresult **ret_result, struct failure *reterr)
+{
+	struct postgres_params params;
+
+	arena_reset(&store->loop.scratch);
+	enum outcome outcome = postgres_connect(&store->loop, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	postgres_params_init(&params, &store->loop);
+	postgres_put_text(postgres_add_value(&params), text_of(store->config->input_topics[input]));
+	postgres_put_int32(postgres_add_value(&params), partition);
+	postgres_put_int64(postgres_add_value(&params), from);
+	postgres_put_int64(postgres_add_value(&params), to);
+	return postgres_query(&store->loop, &find_receipts_of_range, &params, ret_result, reterr);
+}
+
+enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
+                                struct batch *batch, struct failure *reterr)
+{
+	struct store_postgres *store = self;
+	POSTGRES_RESULT result = NULL;
+
+	enum outcome outcome = find_range(store, input, partition, from, to, &result, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	for (int i = 0; i < PQntuples(result); i++) {
+		struct postgres_row row = { .result = result, .row = i };
+		if (!append_record(store, batch, &row))
+			return store_fail_corrupt(&find_receipts_of_range, reterr);
+	}
+	return OUTCOME_OK;
+}

@@ -1,0 +1,2 @@
+-- no parameters. Was this database ever migrated?
+select to_regclass('drawdown.schema_version') is not null

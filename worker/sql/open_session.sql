@@ -1,0 +1,18 @@
+-- $1 text lock_timeout, $2 text statement_timeout, $3 text idle_in_transaction_session_timeout (milliseconds),
+-- $4 text on or off: plans other than index lookups in nested loops. Lanes say off: whatever the statistics,
+-- their statements must find each row by its key, and arrays of thousands must not be planned for anew each time.
+select set_config('lock_timeout', $1, false),
+       set_config('statement_timeout', $2, false),
+       set_config('idle_in_transaction_session_timeout', $3, false),
+       set_config('client_connection_check_interval', '1000', false),
+       set_config('timezone', 'UTC', false),
+       set_config('jit', 'off', false),
+       set_config('plan_cache_mode', case when $4 = 'off' then 'force_generic_plan' else 'auto' end, false),
+       set_config('enable_seqscan', $4, false),
+       set_config('enable_bitmapscan', $4, false),
+       set_config('enable_hashjoin', $4, false),
+       set_config('enable_mergejoin', $4, false),
+       set_config('enable_memoize', $4, false),
+       set_config('enable_material', $4, false),
+       current_setting('synchronous_commit'),
+       current_setting('fsync')

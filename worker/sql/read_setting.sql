@@ -1,0 +1,2 @@
+-- no parameters
+select receipt_generation_us from drawdown.setting
