@@ -6,8 +6,8 @@
 #include "json_write.h"
 
 static const struct text status_names[] = {
-	[GRANT_SCHEDULED] = { "SCHEDULED", 9 },
-	[GRANT_ACTIVE] = { "ACTIVE", 6 },
+	[GRANT_SCHEDULED] = {"SCHEDULED", 9},
+	[GRANT_ACTIVE] = {"ACTIVE", 6},
 };
 
 static void put_microseconds_field(struct buffer *buffer, struct text name, instant_t instant)
@@ -27,7 +27,7 @@ static void put_grant(struct buffer *buffer, const struct grant *grant)
 	json_put_string_field(buffer, TEXT_LITERAL("grantId"), grant->grant_id);
 	json_put_string_field(buffer, TEXT_LITERAL("grantType"), text_of(grant_type_name(grant->grant_type)));
 	json_put_string_field(buffer, TEXT_LITERAL("status"), status_names[grant->status]);
-	json_put_string_field(buffer, TEXT_LITERAL("remaining"), (struct text){ remaining, remaining_size });
+	json_put_string_field(buffer, TEXT_LITERAL("remaining"), (struct text){remaining, remaining_size});
 	json_put_integer_field(buffer, TEXT_LITERAL("priority"), grant->priority);
 	put_microseconds_field(buffer, TEXT_LITERAL("effectiveAt"), grant->effective_at);
 	put_microseconds_field(buffer, TEXT_LITERAL("expireAt"), grant->expire_at);
@@ -64,15 +64,15 @@ enum grant_field {
 };
 
 static const struct text field_names[FIELD_COUNT] = {
-	[FIELD_GRANT_ID] = { "grantId", 7 },
-	[FIELD_GRANT_TYPE] = { "grantType", 9 },
-	[FIELD_STATUS] = { "status", 6 },
-	[FIELD_REMAINING] = { "remaining", 9 },
-	[FIELD_PRIORITY] = { "priority", 8 },
-	[FIELD_EFFECTIVE_AT] = { "effectiveAt", 11 },
-	[FIELD_EXPIRE_AT] = { "expireAt", 8 },
-	[FIELD_CREATED_AT] = { "createdAt", 9 },
-	[FIELD_ORDINAL] = { "ordinal", 7 },
+	[FIELD_GRANT_ID] = {"grantId", 7},
+	[FIELD_GRANT_TYPE] = {"grantType", 9},
+	[FIELD_STATUS] = {"status", 6},
+	[FIELD_REMAINING] = {"remaining", 9},
+	[FIELD_PRIORITY] = {"priority", 8},
+	[FIELD_EFFECTIVE_AT] = {"effectiveAt", 11},
+	[FIELD_EXPIRE_AT] = {"expireAt", 8},
+	[FIELD_CREATED_AT] = {"createdAt", 9},
+	[FIELD_ORDINAL] = {"ordinal", 7},
 };
 
 static bool take_status(struct json_reader *reader, enum grant_status *ret_status)
@@ -193,17 +193,19 @@ static struct grant *append_grant(struct account *account, struct arena *arena)
 		account->grants_capacity = capacity;
 	}
 	struct grant *grant = &account->grants[account->grants_count++];
-	*grant = (struct grant){ 0 };
+	*grant = (struct grant){0};
 	return grant;
 }
 
 bool account_parse_grants(struct account *account, struct arena *arena, struct text json)
 {
-	struct json_reader reader = json_reader_of(json, arena);
 	account->grants = NULL;
 	account->grants_count = 0;
 	account->grants_capacity = 0;
-	if (!json.data || !json_take(&reader, '['))
+	if (!json.data)
+		return false;
+	struct json_reader reader = json_reader_of(json, arena);
+	if (!json_take(&reader, '['))
 		return false;
 	if (json_peek(&reader) != ']') {
 		do {

@@ -37,5 +37,5 @@ struct text account_key_format(const struct account_key *key, struct arena *aren
 		*at++ = '/';
 		memcpy(at, resource.data, resource.size);
 	}
-	return (struct text){ text, size };
+	return (struct text){text, size};
 }

@@ -47,7 +47,7 @@ static struct arena_block *block_new(size_t capacity)
 	struct arena_block *block = malloc(sizeof *block + capacity);
 	if (!block)
 		die("out of memory", capacity);
-	*block = (struct arena_block){ .capacity = capacity };
+	*block = (struct arena_block){.capacity = capacity};
 	POISON(block->bytes, capacity);
 	return block;
 }
@@ -61,7 +61,7 @@ static void block_free(struct arena_block *block)
 void arena_init(struct arena *arena, size_t block_size)
 {
 	assert(block_size >= 256);
-	*arena = (struct arena){ .block_size = block_size };
+	*arena = (struct arena){.block_size = block_size};
 }
 
 void arena_release(struct arena *arena)
@@ -73,7 +73,7 @@ void arena_release(struct arena *arena)
 		block_free(block);
 		block = next;
 	}
-	*arena = (struct arena){ .block_size = arena->block_size };
+	*arena = (struct arena){.block_size = arena->block_size};
 }
 
 void arena_reset(struct arena *arena)
@@ -158,7 +158,7 @@ struct text arena_copy(struct arena *arena, struct text text)
 	char *copy = arena_alloc(arena, text.size);
 	if (text.size)
 		memcpy(copy, text.data, text.size);
-	return (struct text){ copy, text.size };
+	return (struct text){copy, text.size};
 }
 
 struct text arena_format(struct arena *arena, const char *format, ...)
@@ -174,5 +174,5 @@ struct text arena_format(struct arena *arena, const char *format, ...)
 	char *text = arena_alloc(arena, size + 1);
 	(void)vsnprintf(text, size + 1, format, again);
 	va_end(again);
-	return (struct text){ text, size };
+	return (struct text){text, size};
 }

@@ -20,14 +20,14 @@ struct cursor {
 	const uint8_t *at;
 	const uint8_t *end;
 	size_t items_left;
-	const char *problem;     /* what is wrong, once a take has failed */
+	const char *problem;	   /* what is wrong, once a take has failed */
 	struct text problem_field; /* the record's field in which it was found */
 };
 
 static inline struct cursor cursor_of(struct text bytes)
 {
 	const uint8_t *at = (const uint8_t *)bytes.data;
-	return (struct cursor){ .at = at, .end = at + bytes.size, .items_left = CURSOR_ITEMS_MAX };
+	return (struct cursor){.at = at, .end = at + bytes.size, .items_left = CURSOR_ITEMS_MAX};
 }
 
 static inline bool cursor_refuse(struct cursor *cursor, const char *problem)
@@ -59,7 +59,7 @@ static inline bool cursor_take_bytes(struct cursor *cursor, size_t size, struct 
 {
 	if (size > (size_t)(cursor->end - cursor->at))
 		return cursor_refuse(cursor, "is cut off");
-	*ret_bytes = (struct text){ (const char *)cursor->at, size };
+	*ret_bytes = (struct text){(const char *)cursor->at, size};
 	cursor->at += size;
 	return true;
 }

@@ -65,7 +65,7 @@ static bool print_decimal(struct printer *printer, const struct schema *schema)
 	struct text bytes;
 	credit_t amount;
 	if (schema->type == SCHEMA_FIXED ? !cursor_take_bytes(&printer->cursor, schema->size, &bytes)
-	                                 : !cursor_take_sized(&printer->cursor, &bytes))
+					 : !cursor_take_sized(&printer->cursor, &bytes))
 		return false;
 	if (!credit_from_bytes((const uint8_t *)bytes.data, bytes.size, schema->scale, &amount))
 		return cursor_refuse(&printer->cursor, "is out of range");
@@ -101,7 +101,7 @@ static bool print_bytes(struct printer *printer, const struct schema *schema)
 {
 	struct text bytes;
 	if (schema->type == SCHEMA_FIXED ? !cursor_take_bytes(&printer->cursor, schema->size, &bytes)
-	                                 : !cursor_take_sized(&printer->cursor, &bytes))
+					 : !cursor_take_sized(&printer->cursor, &bytes))
 		return false;
 	buffer_put_byte(&printer->buffer, '"');
 	for (size_t i = 0; i < bytes.size; i++) {
@@ -127,7 +127,7 @@ static bool print_integer(struct printer *printer, const struct schema *schema)
 {
 	int64_t value;
 	if (schema->type == SCHEMA_INT ? !cursor_take_int(&printer->cursor, &value)
-	                               : !cursor_take_long(&printer->cursor, &value))
+				       : !cursor_take_long(&printer->cursor, &value))
 		return false;
 	json_put_integer(&printer->buffer, value);
 	return true;
@@ -200,7 +200,7 @@ static bool print_value(struct printer *printer, const struct schema *schema)
 }
 
 bool avro_to_json(const struct schema *schema, struct text bytes, struct arena *arena, struct text *ret_json,
-                  struct defect *ret_defect)
+	struct defect *ret_defect)
 {
 	struct printer printer;
 	printer.cursor = cursor_of(bytes);
@@ -208,10 +208,10 @@ bool avro_to_json(const struct schema *schema, struct text bytes, struct arena *
 	buffer_init(&printer.buffer, arena);
 	if (!print_value(&printer, schema))
 		return defect_fill(ret_defect, "malformed_avro", "%.*s %s", TEXT_ARGS(printer.cursor.problem_field),
-		                   printer.cursor.problem);
+			printer.cursor.problem);
 	if (printer.cursor.at != printer.cursor.end)
 		return defect_fill(ret_defect, "malformed_avro", "%td bytes follow the record",
-		                   printer.cursor.end - printer.cursor.at);
+			printer.cursor.end - printer.cursor.at);
 	*ret_json = buffer_finish(&printer.buffer);
 	return true;
 }

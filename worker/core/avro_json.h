@@ -8,6 +8,6 @@
 /* A record of any schema as one line of JSON: decimals are numbers with all their digits, times RFC 3339,
  * unions bare values. */
 bool avro_to_json(const struct schema *schema, struct text bytes, struct arena *arena, struct text *ret_json,
-                  struct defect *ret_defect);
+	struct defect *ret_defect);
 
 #endif

@@ -37,7 +37,7 @@ struct plan {
 	enum plan_step step;
 	unsigned scale;
 	size_t size;
-	size_t count; /* of children or symbols; of a leaf: whether it is fixed */
+	size_t count;			   /* of children or symbols; of a leaf: whether it is fixed */
 	const struct plan_child *children; /* fields of a record, branches of a union, the item of an array or map */
 	const struct text *symbols;
 };
@@ -121,16 +121,17 @@ static bool is_acceptable(const struct schema *schema, enum expectation expectat
 		return schema->type == SCHEMA_MAP;
 	case EXPECT_MEMBER:
 		return schema->logical == LOGICAL_NONE &&
-		       (schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM || schema->type == SCHEMA_BOOLEAN ||
-		        schema->type == SCHEMA_INT || schema->type == SCHEMA_LONG || schema->type == SCHEMA_DOUBLE);
+		       (schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM ||
+			       schema->type == SCHEMA_BOOLEAN || schema->type == SCHEMA_INT ||
+			       schema->type == SCHEMA_LONG || schema->type == SCHEMA_DOUBLE);
 	case EXPECT_COST:
 		return schema->type == SCHEMA_RECORD;
 	}
 	return false;
 }
 
-static const struct plan *compile(struct compiler *compiler, const struct schema *schema, enum expectation expectation,
-                                  enum scope scope);
+static const struct plan *compile(
+	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope);
 
 __attribute__((format(printf, 2, 3))) static void *refuse(struct compiler *compiler, const char *format, ...)
 {
@@ -149,20 +150,20 @@ static enum field find_in_scope(enum scope scope, struct text name)
 	return field == FIELD_TYPE ? FIELD_NONE : field; /* the record's name says the kind */
 }
 
-static bool compile_fields(struct compiler *compiler, const struct schema *schema, enum scope scope,
-                           struct plan_child *children)
+static bool compile_fields(
+	struct compiler *compiler, const struct schema *schema, enum scope scope, struct plan_child *children)
 {
 	for (size_t i = 0; i < schema->count; i++) {
 		struct text name = schema->fields[i].name;
 		enum field field = find_in_scope(scope, name);
 		const struct plan *plan = compile(compiler, schema->fields[i].schema, expectation_of(field),
-		                                  field == FIELD_COST ? SCOPE_COST : SCOPE_NONE);
+			field == FIELD_COST ? SCOPE_COST : SCOPE_NONE);
 		if (!plan) {
 			if (!compiler->error->text[0])
 				refuse(compiler, "%s has a type that it cannot have", field_name(field));
 			return false;
 		}
-		children[i] = (struct plan_child){ plan, field, name };
+		children[i] = (struct plan_child){plan, field, name};
 	}
 	return true;
 }
@@ -182,39 +183,40 @@ static const struct plan *compile_record(struct compiler *compiler, const struct
 		return known;
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *children = arena_zero_array(compiler->arena, schema->count, sizeof *children);
-	*plan = (struct plan){ .step = STEP_RECORD, .count = schema->count, .children = children };
+	*plan = (struct plan){.step = STEP_RECORD, .count = schema->count, .children = children};
 	if (scope == SCOPE_NONE) {
 		struct passed_over *note = arena_alloc(compiler->arena, sizeof *note);
-		*note = (struct passed_over){ schema, plan, compiler->passed_over };
+		*note = (struct passed_over){schema, plan, compiler->passed_over};
 		compiler->passed_over = note;
 	}
 	return compile_fields(compiler, schema, scope, children) ? plan : NULL;
 }
 
-static const struct plan *compile_union(struct compiler *compiler, const struct schema *schema,
-                                        enum expectation expectation, enum scope scope)
+static const struct plan *compile_union(
+	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
 {
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *children = arena_zero_array(compiler->arena, schema->count, sizeof *children);
-	*plan = (struct plan){ .step = STEP_UNION, .count = schema->count, .children = children };
+	*plan = (struct plan){.step = STEP_UNION, .count = schema->count, .children = children};
 	for (size_t i = 0; i < schema->count; i++) {
-		children[i] = (struct plan_child){ .plan = compile(compiler, schema->branches[i], expectation, scope),
-			                           .field = FIELD_NONE };
+		children[i] = (struct plan_child){
+			.plan = compile(compiler, schema->branches[i], expectation, scope), .field = FIELD_NONE};
 		if (!children[i].plan)
 			return NULL;
 	}
 	return plan;
 }
 
-static const struct plan *compile_items(struct compiler *compiler, const struct schema *schema,
-                                        enum expectation expectation)
+static const struct plan *compile_items(
+	struct compiler *compiler, const struct schema *schema, enum expectation expectation)
 {
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *child = arena_zero_array(compiler->arena, 1, sizeof *child);
-	child->plan = compile(compiler, schema->items,
-	                      expectation == EXPECT_MEMBERS ? EXPECT_MEMBER : EXPECT_ANYTHING, SCOPE_NONE);
+	child->plan = compile(
+		compiler, schema->items, expectation == EXPECT_MEMBERS ? EXPECT_MEMBER : EXPECT_ANYTHING, SCOPE_NONE);
 	child->field = FIELD_NONE;
-	*plan = (struct plan){ .step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY, .count = 1, .children = child };
+	*plan = (struct plan){
+		.step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY, .count = 1, .children = child};
 	return child->plan ? plan : NULL;
 }
 
@@ -227,9 +229,15 @@ static enum plan_step leaf_step(const struct schema *schema)
 	if (schema->logical == LOGICAL_TIMESTAMP_MICROS)
 		return STEP_MICROS;
 	static const enum plan_step steps[] = {
-		[SCHEMA_NULL] = STEP_NULL,     [SCHEMA_BOOLEAN] = STEP_BOOLEAN, [SCHEMA_INT] = STEP_INT,
-		[SCHEMA_LONG] = STEP_LONG,     [SCHEMA_FLOAT] = STEP_FLOAT,     [SCHEMA_DOUBLE] = STEP_DOUBLE,
-		[SCHEMA_BYTES] = STEP_STRING,  [SCHEMA_STRING] = STEP_STRING,   [SCHEMA_FIXED] = STEP_FIXED,
+		[SCHEMA_NULL] = STEP_NULL,
+		[SCHEMA_BOOLEAN] = STEP_BOOLEAN,
+		[SCHEMA_INT] = STEP_INT,
+		[SCHEMA_LONG] = STEP_LONG,
+		[SCHEMA_FLOAT] = STEP_FLOAT,
+		[SCHEMA_DOUBLE] = STEP_DOUBLE,
+		[SCHEMA_BYTES] = STEP_STRING,
+		[SCHEMA_STRING] = STEP_STRING,
+		[SCHEMA_FIXED] = STEP_FIXED,
 		[SCHEMA_ENUM] = STEP_ENUM,
 	};
 	assert(schema->type == SCHEMA_ENUM || schema->type == SCHEMA_FIXED || schema->type < SCHEMA_PRIMITIVE_COUNT);
@@ -249,8 +257,8 @@ static const struct plan *compile_leaf(struct compiler *compiler, const struct s
 	return plan;
 }
 
-static const struct plan *compile_schema(struct compiler *compiler, const struct schema *schema,
-                                         enum expectation expectation, enum scope scope)
+static const struct plan *compile_schema(
+	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
 {
 	if (schema->type == SCHEMA_UNION)
 		return compile_union(compiler, schema, expectation, scope);
@@ -268,8 +276,8 @@ static const struct plan *compile_schema(struct compiler *compiler, const struct
 	}
 }
 
-static const struct plan *compile(struct compiler *compiler, const struct schema *schema, enum expectation expectation,
-                                  enum scope scope)
+static const struct plan *compile(
+	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
 {
 	if (compiler->depth == CURSOR_DEPTH_MAX)
 		return refuse(compiler, "the schema is nested too deep");
@@ -281,7 +289,7 @@ static const struct plan *compile(struct compiler *compiler, const struct schema
 
 const struct plan *plan_compile(const struct schema *record, struct arena *arena, struct schema_error *reterr)
 {
-	struct compiler compiler = { .arena = arena, .error = reterr };
+	struct compiler compiler = {.arena = arena, .error = reterr};
 	reterr->text[0] = '\0';
 	if (record->type != SCHEMA_RECORD)
 		return refuse(&compiler, "the schema is not a record");
@@ -305,7 +313,8 @@ static bool run_record(struct run *run, const struct plan *plan)
 		struct value *value = child->field == FIELD_NONE ? &unwanted : &run->fields->values[child->field];
 		if (!run_step(run, child->plan, value, fields_members(run->fields, child->field))) {
 			if (!run->cursor.problem_field.data)
-				run->cursor.problem_field = child->field == FIELD_NONE ? child->name : text_of(field_name(child->field));
+				run->cursor.problem_field =
+					child->field == FIELD_NONE ? child->name : text_of(field_name(child->field));
 			return false;
 		}
 	}
@@ -448,12 +457,13 @@ static bool run_step(struct run *run, const struct plan *plan, struct value *ret
 
 bool plan_run(const struct plan *plan, struct text bytes, struct fields *ret_fields, struct defect *ret_defect)
 {
-	struct run run = { .cursor = cursor_of(bytes), .fields = ret_fields };
+	struct run run = {.cursor = cursor_of(bytes), .fields = ret_fields};
 	fields_init(ret_fields);
 	if (!run_record(&run, plan))
 		return defect_fill(ret_defect, "malformed_avro", "%.*s %s", TEXT_ARGS(run.cursor.problem_field),
-		                   run.cursor.problem);
+			run.cursor.problem);
 	if (run.cursor.at != run.cursor.end)
-		return defect_fill(ret_defect, "malformed_avro", "%td bytes follow the record", run.cursor.end - run.cursor.at);
+		return defect_fill(
+			ret_defect, "malformed_avro", "%td bytes follow the record", run.cursor.end - run.cursor.at);
 	return true;
 }

@@ -11,11 +11,20 @@
 #include "json_write.h"
 
 static const struct text type_names[] = {
-	[SCHEMA_NULL] = { "null", 4 },     [SCHEMA_BOOLEAN] = { "boolean", 7 }, [SCHEMA_INT] = { "int", 3 },
-	[SCHEMA_LONG] = { "long", 4 },     [SCHEMA_FLOAT] = { "float", 5 },     [SCHEMA_DOUBLE] = { "double", 6 },
-	[SCHEMA_BYTES] = { "bytes", 5 },   [SCHEMA_STRING] = { "string", 6 },   [SCHEMA_RECORD] = { "record", 6 },
-	[SCHEMA_ENUM] = { "enum", 4 },     [SCHEMA_FIXED] = { "fixed", 5 },     [SCHEMA_ARRAY] = { "array", 5 },
-	[SCHEMA_MAP] = { "map", 3 },       [SCHEMA_UNION] = { "union", 5 },
+	[SCHEMA_NULL] = {"null", 4},
+	[SCHEMA_BOOLEAN] = {"boolean", 7},
+	[SCHEMA_INT] = {"int", 3},
+	[SCHEMA_LONG] = {"long", 4},
+	[SCHEMA_FLOAT] = {"float", 5},
+	[SCHEMA_DOUBLE] = {"double", 6},
+	[SCHEMA_BYTES] = {"bytes", 5},
+	[SCHEMA_STRING] = {"string", 6},
+	[SCHEMA_RECORD] = {"record", 6},
+	[SCHEMA_ENUM] = {"enum", 4},
+	[SCHEMA_FIXED] = {"fixed", 5},
+	[SCHEMA_ARRAY] = {"array", 5},
+	[SCHEMA_MAP] = {"map", 3},
+	[SCHEMA_UNION] = {"union", 5},
 };
 
 const char *schema_type_name(enum schema_type type)
@@ -37,8 +46,14 @@ struct parser {
 };
 
 static const struct schema primitives[SCHEMA_PRIMITIVE_COUNT] = {
-	{ .type = SCHEMA_NULL },  { .type = SCHEMA_BOOLEAN }, { .type = SCHEMA_INT },   { .type = SCHEMA_LONG },
-	{ .type = SCHEMA_FLOAT }, { .type = SCHEMA_DOUBLE },  { .type = SCHEMA_BYTES }, { .type = SCHEMA_STRING },
+	{.type = SCHEMA_NULL},
+	{.type = SCHEMA_BOOLEAN},
+	{.type = SCHEMA_INT},
+	{.type = SCHEMA_LONG},
+	{.type = SCHEMA_FLOAT},
+	{.type = SCHEMA_DOUBLE},
+	{.type = SCHEMA_BYTES},
+	{.type = SCHEMA_STRING},
 };
 
 static const struct schema *parse_node(struct parser *parser, const struct json_node *node);
@@ -117,7 +132,7 @@ static bool name_schema(struct parser *parser, const struct json_node *node, str
 	if (find_named(parser, schema->name))
 		return refuse(parser, "%.*s is defined twice", TEXT_ARGS(schema->name));
 	struct named *named = arena_alloc(parser->arena, sizeof *named);
-	*named = (struct named){ schema, parser->named };
+	*named = (struct named){schema, parser->named};
 	parser->named = named;
 	return true;
 }
@@ -129,7 +144,7 @@ static bool parse_field(struct parser *parser, const struct json_node *node, str
 	if (!name.data || !type)
 		return refuse(parser, "%.*s has a field without name or type", TEXT_ARGS(record->name));
 	const struct schema *schema = parse_node(parser, type);
-	record->fields[record->count++] = (struct schema_field){ name, schema };
+	record->fields[record->count++] = (struct schema_field){name, schema};
 	return schema != NULL;
 }
 
@@ -143,7 +158,7 @@ static const struct schema *parse_record(struct parser *parser, const struct jso
 	if (!fields || fields->type != JSON_ARRAY)
 		return refuse(parser, "%.*s has no fields", TEXT_ARGS(schema->name));
 	struct text outer = parser->namespace;
-	parser->namespace = (struct text){ schema->name.data, namespace_size(schema->name) };
+	parser->namespace = (struct text){schema->name.data, namespace_size(schema->name)};
 	schema->fields = arena_alloc_array(parser->arena, fields->children_count, sizeof *schema->fields);
 	for (const struct json_node *field = fields->first; field; field = field->next)
 		if (!parse_field(parser, field, schema))
@@ -171,14 +186,14 @@ static bool parse_integer(const struct json_node *node, size_t maximum, size_t *
 {
 	credit_t value;
 	if (!node || node->type != JSON_NUMBER || credit_parse(node->text, &value) != CREDIT_PARSED || value < 0 ||
-	    value % CREDIT_ONE != 0 || value / CREDIT_ONE > (credit_t)maximum)
+		value % CREDIT_ONE != 0 || value / CREDIT_ONE > (credit_t)maximum)
 		return false;
 	*ret_value = (size_t)(value / CREDIT_ONE);
 	return true;
 }
 
-static const struct schema *parse_items(struct parser *parser, const struct json_node *node, enum schema_type type,
-                                        struct text member)
+static const struct schema *parse_items(
+	struct parser *parser, const struct json_node *node, enum schema_type type, struct text member)
 {
 	struct schema *schema = arena_zero_array(parser->arena, 1, sizeof *schema);
 	const struct json_node *items = json_tree_find(node, member);
@@ -199,10 +214,11 @@ static void set_logical(struct schema *schema, const struct json_node *node)
 	if (schema->type == SCHEMA_LONG && text_equal(name, TEXT_LITERAL("timestamp-millis")))
 		schema->logical = LOGICAL_TIMESTAMP_MILLIS;
 	if ((schema->type == SCHEMA_BYTES || schema->type == SCHEMA_FIXED) &&
-	    text_equal(name, TEXT_LITERAL("decimal")) &&
-	    parse_integer(json_tree_find(node, TEXT_LITERAL("precision")), INT32_MAX, &precision) && precision > 0 &&
-	    (!json_tree_find(node, TEXT_LITERAL("scale")) ||
-	     parse_integer(json_tree_find(node, TEXT_LITERAL("scale")), precision, &scale))) {
+		text_equal(name, TEXT_LITERAL("decimal")) &&
+		parse_integer(json_tree_find(node, TEXT_LITERAL("precision")), INT32_MAX, &precision) &&
+		precision > 0 &&
+		(!json_tree_find(node, TEXT_LITERAL("scale")) ||
+			parse_integer(json_tree_find(node, TEXT_LITERAL("scale")), precision, &scale))) {
 		schema->logical = LOGICAL_DECIMAL;
 		schema->scale = (unsigned)scale;
 	}
@@ -278,7 +294,7 @@ static bool is_accepted_by_avro(struct text json)
 
 const struct schema *schema_parse(struct text json, struct arena *arena, struct schema_error *reterr)
 {
-	struct parser parser = { .arena = arena, .error = reterr };
+	struct parser parser = {.arena = arena, .error = reterr};
 	if (!is_accepted_by_avro(json))
 		return refuse(&parser, "not a valid Avro schema");
 	const struct json_node *root = json_tree_parse(json, arena);
@@ -301,7 +317,7 @@ static bool put_name_if_written(struct writer *writer, const struct schema *sche
 		}
 	}
 	struct named *named = arena_alloc(writer->buffer.arena, sizeof *named);
-	*named = (struct named){ schema, writer->written };
+	*named = (struct named){schema, writer->written};
 	writer->written = named;
 	return false;
 }
@@ -390,7 +406,7 @@ static void put_canonical(struct writer *writer, const struct schema *schema)
 
 struct text schema_canonical(const struct schema *schema, struct arena *arena)
 {
-	struct writer writer = { .written = NULL };
+	struct writer writer = {.written = NULL};
 	buffer_init(&writer.buffer, arena);
 	put_canonical(&writer, schema);
 	return buffer_finish(&writer.buffer);

@@ -48,10 +48,10 @@ struct schema_field {
 struct schema {
 	enum schema_type type;
 	enum schema_logical logical;
-	unsigned scale;   /* of a decimal */
+	unsigned scale;	  /* of a decimal */
 	struct text name; /* full name of a record, enum or fixed */
-	size_t size;      /* of a fixed */
-	size_t count;     /* of fields, symbols or branches */
+	size_t size;	  /* of a fixed */
+	size_t count;	  /* of fields, symbols or branches */
 	struct schema_field *fields;
 	struct text *symbols;
 	const struct schema **branches;

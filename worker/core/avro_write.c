@@ -96,7 +96,7 @@ static bool number_is_double(struct arena *arena, struct text text, double *ret_
 	*ret_value = strtod(digits, NULL);
 	struct buffer again;
 	buffer_init(&again, arena);
-	return canonical_put_double(&again, *ret_value) && text_equal((struct text){ again.data, again.size }, text);
+	return canonical_put_double(&again, *ret_value) && text_equal((struct text){again.data, again.size}, text);
 }
 
 static void put_number(struct buffer *buffer, struct text text)
@@ -129,8 +129,8 @@ static void put_member(struct buffer *buffer, struct json_reader *reader)
 	case 't':
 	case 'f':
 		avro_put_long(buffer, MEMBER_BOOLEAN);
-		avro_put_boolean(buffer, json_take_word(reader, TEXT_LITERAL("true")) ||
-		                                 !json_take_word(reader, TEXT_LITERAL("false")));
+		avro_put_boolean(buffer,
+			json_take_word(reader, TEXT_LITERAL("true")) || !json_take_word(reader, TEXT_LITERAL("false")));
 		return;
 	default:
 		if (!json_take_number(reader, &text))
@@ -148,12 +148,13 @@ static size_t count_members(struct text json, struct arena *arena)
 	size_t count = 0;
 	bool ok = json_take(&reader, '{');
 	while (ok && json_peek(&reader) != '}') {
-		ok = (count == 0 || json_take(&reader, ',')) && json_take_string(&reader, &text) && json_take(&reader, ':');
+		ok = (count == 0 || json_take(&reader, ',')) && json_take_string(&reader, &text) &&
+		     json_take(&reader, ':');
 		if (ok && json_peek(&reader) == '"')
 			ok = json_take_string(&reader, &text);
 		else if (ok)
-			ok = json_take_word(&reader, TEXT_LITERAL("true")) || json_take_word(&reader, TEXT_LITERAL("false")) ||
-			     json_take_number(&reader, &text);
+			ok = json_take_word(&reader, TEXT_LITERAL("true")) ||
+			     json_take_word(&reader, TEXT_LITERAL("false")) || json_take_number(&reader, &text);
 		count++;
 	}
 	assert(ok && json_take(&reader, '}') && reader.at == reader.end);
@@ -174,7 +175,8 @@ void avro_put_optional_members(struct buffer *buffer, struct text json)
 		avro_put_long(buffer, (int64_t)count);
 	bool ok = json_take(&reader, '{');
 	for (size_t i = 0; i < count; i++) {
-		ok = ok && (i == 0 || json_take(&reader, ',')) && json_take_string(&reader, &name) && json_take(&reader, ':');
+		ok = ok && (i == 0 || json_take(&reader, ',')) && json_take_string(&reader, &name) &&
+		     json_take(&reader, ':');
 		assert(ok);
 		avro_put_string(buffer, name);
 		put_member(buffer, &reader);

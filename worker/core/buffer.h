@@ -62,7 +62,7 @@ static inline void buffer_put_byte(struct buffer *buffer, char byte)
 
 static inline struct text buffer_finish(struct buffer *buffer)
 {
-	return arena_copy(buffer->arena, (struct text){ buffer->data, buffer->size });
+	return arena_copy(buffer->arena, (struct text){buffer->data, buffer->size});
 }
 
 #endif

@@ -58,7 +58,7 @@ static bool put_number(struct buffer *buffer, struct text text)
 		return true;
 	}
 	if (number.digits_end - number.digits_begin > DIGITS_MAX || number.first_power > POWER_MAX ||
-	    number.last_power < -POWER_MAX)
+		number.last_power < -POWER_MAX)
 		return false;
 	if (number.negative)
 		buffer_put_byte(buffer, '-');
@@ -67,6 +67,37 @@ static bool put_number(struct buffer *buffer, struct text text)
 	else
 		put_scientific(buffer, &number);
 	return true;
+}
+
+/* The next larger number of as many digits; false where the first would have to carry. */
+static bool raise_last_digit(char *text)
+{
+	char *at = strchr(text, 'e');
+	while (at > text) {
+		at--;
+		if (*at == '9')
+			*at = '0';
+		else if (*at >= '0' && *at <= '8') {
+			(*at)++;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* 15 digits survive a normal double, a subnormal one may need fewer; 17 are always enough. Above a power of two
+ * the doubles lie wider apart than below it, so that there the 16 digits next above may do where the nearest do not. */
+static size_t format_shortest(double value, char *text, size_t text_size)
+{
+	int length = 0;
+	for (int digits = __builtin_fabs(value) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
+		length = snprintf(text, text_size, "%.*e", digits - 1, value);
+		if (strtod(text, NULL) == value)
+			break;
+		if (digits == DBL_DIG + 1 && raise_last_digit(text) && strtod(text, NULL) == value)
+			break;
+	}
+	return (size_t)length;
 }
 
 bool canonical_put_double(struct buffer *buffer, double value)
@@ -79,14 +110,8 @@ bool canonical_put_double(struct buffer *buffer, double value)
 		return true;
 	}
 	char text[40];
-	int length = 0;
-	/* 15 digits survive a normal double; a subnormal one may be written with fewer */
-	for (int digits = __builtin_fabs(value) < DBL_MIN ? 1 : DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
-		length = snprintf(text, sizeof text, "%.*e", digits - 1, value);
-		if (strtod(text, NULL) == value)
-			break;
-	}
-	return put_number(buffer, (struct text){ text, (size_t)length });
+	size_t size = format_shortest(value, text, sizeof text);
+	return put_number(buffer, (struct text){text, size});
 }
 
 static bool put_value(struct buffer *buffer, const struct value *value)
@@ -134,8 +159,8 @@ static bool check_name(const struct members *members, size_t index, const char *
 	return true;
 }
 
-static bool put_members(struct buffer *buffer, const struct members *members, const char *field,
-                        struct defect *ret_defect)
+static bool put_members(
+	struct buffer *buffer, const struct members *members, const char *field, struct defect *ret_defect)
 {
 	buffer_put_byte(buffer, '{');
 	for (size_t i = 0; i < members->count; i++) {
@@ -145,26 +170,27 @@ static bool put_members(struct buffer *buffer, const struct members *members, co
 		json_put_name(buffer, member->name);
 		if (!put_value(buffer, &member->value))
 			return defect_fill(ret_defect, "invalid_field",
-			                   "%s has a value that is neither text, a number of at most %d digits, nor a boolean",
-			                   field, DIGITS_MAX);
+				"%s has a value that is neither text, a number of at most %d digits, nor a boolean",
+				field, DIGITS_MAX);
 		if (buffer->size > DECODE_DIMENSIONS_SIZE_MAX)
 			break;
 	}
 	buffer_put_byte(buffer, '}');
 	if (buffer->size > DECODE_DIMENSIONS_SIZE_MAX)
-		return defect_fill(ret_defect, "too_large", "%s takes more than %d bytes", field, DECODE_DIMENSIONS_SIZE_MAX);
+		return defect_fill(
+			ret_defect, "too_large", "%s takes more than %d bytes", field, DECODE_DIMENSIONS_SIZE_MAX);
 	return true;
 }
 
 bool canonical_members(struct members *members, const char *field, struct arena *arena, struct text *ret_json,
-                       struct defect *ret_defect)
+	struct defect *ret_defect)
 {
 	*ret_json = TEXT_NULL;
 	if (members->count == 0)
 		return true;
 	if (members->count > DECODE_DIMENSIONS_COUNT_MAX)
-		return defect_fill(ret_defect, "too_large", "%s has more than %d members", field,
-		                   DECODE_DIMENSIONS_COUNT_MAX);
+		return defect_fill(
+			ret_defect, "too_large", "%s has more than %d members", field, DECODE_DIMENSIONS_COUNT_MAX);
 	struct buffer buffer;
 	buffer_init(&buffer, arena);
 	sort_members(members);

@@ -12,7 +12,7 @@
 
 /* Sorts the members. An empty map is absent. */
 bool canonical_members(struct members *members, const char *field, struct arena *arena, struct text *ret_json,
-                       struct defect *ret_defect);
+	struct defect *ret_defect);
 
 /* The shortest decimal that reads back as the same double: what JSON writers put. False for NaN and infinity. */
 bool canonical_put_double(struct buffer *buffer, double value);

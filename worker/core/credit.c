@@ -125,17 +125,29 @@ bool credit_subtract(credit_t a, credit_t b, credit_t *ret)
 	return true;
 }
 
+static void put_u64(uint8_t *bytes, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+/* Bits that say something besides the sign. */
+static unsigned significant_bits(credit_t amount)
+{
+	magnitude_t bits = (magnitude_t)(amount < 0 ? ~amount : amount);
+	uint64_t high = (uint64_t)(bits >> 64), low = (uint64_t)bits;
+	if (high)
+		return 128 - (unsigned)__builtin_clzll(high);
+	return low ? 64 - (unsigned)__builtin_clzll(low) : 0;
+}
+
 size_t credit_to_bytes(credit_t amount, uint8_t bytes[16])
 {
-	magnitude_t bits = (magnitude_t)amount;
-	uint8_t sign = amount < 0 ? 0xff : 0;
-	size_t size = 16;
-	/* a leading byte goes while the next one still shows the sign */
-	while (size > 1 && (uint8_t)(bits >> (8 * (size - 1))) == sign &&
-	       ((uint8_t)(bits >> (8 * (size - 2))) & 0x80) == (sign & 0x80))
-		size--;
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = (uint8_t)(bits >> (8 * (size - 1 - i)));
+	uint8_t whole[16];
+	size_t size = significant_bits(amount) / 8 + 1;
+	put_u64(whole, (uint64_t)((magnitude_t)amount >> 64));
+	put_u64(whole + 8, (uint64_t)amount);
+	memcpy(bytes, whole + sizeof whole - size, size);
 	return size;
 }
 
@@ -148,7 +160,7 @@ bool credit_from_bytes(const uint8_t *bytes, size_t size, unsigned scale, credit
 		bits = bits << 8 | bytes[i];
 	credit_t amount;
 	if (__builtin_mul_overflow((credit_t)bits, (credit_t)power_of_ten(CREDIT_SCALE - scale), &amount) ||
-	    !in_range(amount))
+		!in_range(amount))
 		return false;
 	*ret_amount = amount;
 	return true;
@@ -209,7 +221,7 @@ bool credit_from_numeric(const uint8_t *bytes, size_t size, credit_t *ret_amount
 	unsigned digits_count = get_u16(bytes), sign = get_u16(bytes + 4);
 	int weight = (int16_t)get_u16(bytes + 2);
 	if (size != 8 + 2 * (size_t)digits_count || (sign != NUMERIC_POSITIVE && sign != NUMERIC_NEGATIVE) ||
-	    get_u16(bytes + 6) > NUMERIC_SCALE_MAX)
+		get_u16(bytes + 6) > NUMERIC_SCALE_MAX)
 		return false;
 	magnitude_t magnitude = 0;
 	for (unsigned i = 0; i < digits_count; i++) {
@@ -217,7 +229,8 @@ bool credit_from_numeric(const uint8_t *bytes, size_t size, credit_t *ret_amount
 		int place = weight - (int)i + NUMERIC_FRACTION_DIGITS;
 		if (digit == 0)
 			continue;
-		if (digit > 9999 || place < 0 || place >= NUMERIC_DIGITS_MAX || (place == NUMERIC_DIGITS_MAX - 1 && digit > 99))
+		if (digit > 9999 || place < 0 || place >= NUMERIC_DIGITS_MAX ||
+			(place == NUMERIC_DIGITS_MAX - 1 && digit > 99))
 			return false;
 		magnitude += digit * power_of_ten(4 * (unsigned)place);
 	}

@@ -33,9 +33,9 @@ struct decoder {
 static bool kind_of_record(struct text name, enum event_kind *ret_kind)
 {
 	static const struct text names[EVENT_KIND_COUNT] = {
-		[EVENT_CONSUME] = { "drawdown.Consume", 16 },
-		[EVENT_GRANT] = { "drawdown.Grant", 14 },
-		[EVENT_VOID] = { "drawdown.Void", 13 },
+		[EVENT_CONSUME] = {"drawdown.Consume", 16},
+		[EVENT_GRANT] = {"drawdown.Grant", 14},
+		[EVENT_VOID] = {"drawdown.Void", 13},
 	};
 	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
 		if (text_equal(name, names[kind])) {
@@ -54,9 +54,9 @@ static _Noreturn void die(const char *file, const char *why)
 
 static void add_schema(struct decoder *decoder, const struct avro_file *file)
 {
-	struct schema_error error = { "" };
-	struct known_schema known = { 0 };
-	known.schema = schema_parse((struct text){ file->text, file->size }, &decoder->arena, &error);
+	struct schema_error error = {""};
+	struct known_schema known = {0};
+	known.schema = schema_parse((struct text){file->text, file->size}, &decoder->arena, &error);
 	if (!known.schema)
 		die(file->name, error.text);
 	known.fingerprint = schema_fingerprint(known.schema, &decoder->arena);
@@ -100,18 +100,19 @@ static bool find_framing(struct text value, enum framing *ret_framing, struct de
 	if (value.size == 0)
 		return defect_fill(ret_defect, "empty", "the record has no value");
 	if (value.size > DECODE_VALUE_SIZE_MAX)
-		return defect_fill(ret_defect, "too_large", "the value takes more than %d bytes", DECODE_VALUE_SIZE_MAX);
+		return defect_fill(
+			ret_defect, "too_large", "the value takes more than %d bytes", DECODE_VALUE_SIZE_MAX);
 	if (value.data[0] == '\0')
 		return defect_fill(ret_defect, "unknown_framing",
-		                   "Confluent framing needs a schema registry, which this version does not support");
+			"Confluent framing needs a schema registry, which this version does not support");
 	if (value.size >= 2 && (uint8_t)value.data[0] == 0xc3 && value.data[1] == 0x01)
 		*ret_framing = FRAMING_SINGLE_OBJECT;
 	return true;
 }
 
 /* Also cuts the header off. */
-static const struct known_schema *find_schema(const struct decoder *decoder, struct text *value,
-                                              struct defect *ret_defect)
+static const struct known_schema *find_schema(
+	const struct decoder *decoder, struct text *value, struct defect *ret_defect)
 {
 	if (value->size < SINGLE_OBJECT_HEADER_SIZE) {
 		(void)defect_fill(ret_defect, "malformed_avro", "the schema's fingerprint is cut off");
@@ -125,8 +126,8 @@ static const struct known_schema *find_schema(const struct decoder *decoder, str
 			return &decoder->schemas[i];
 		}
 	}
-	(void)defect_fill(ret_defect, "unknown_schema", "no schema has the fingerprint %016llx",
-	                  (unsigned long long)fingerprint);
+	(void)defect_fill(
+		ret_defect, "unknown_schema", "no schema has the fingerprint %016llx", (unsigned long long)fingerprint);
 	return NULL;
 }
 
@@ -139,32 +140,32 @@ static bool decode_json(struct arena *arena, struct text value, struct event *re
 	       event_of_fields(&fields, kind, arena, ret_event, ret_defect);
 }
 
-static bool decode_avro(const struct decoder *decoder, struct arena *arena, struct text value,
-                        struct event *ret_event, struct defect *ret_defect)
+static bool decode_avro(const struct decoder *decoder, struct arena *arena, struct text value, struct event *ret_event,
+	struct defect *ret_defect)
 {
 	struct fields fields;
 	const struct known_schema *known = find_schema(decoder, &value, ret_defect);
 	if (!known)
 		return false;
 	if (!known->plan)
-		return defect_fill(ret_defect, "unknown_type", "a record of %.*s is no input",
-		                   TEXT_ARGS(known->schema->name));
+		return defect_fill(
+			ret_defect, "unknown_type", "a record of %.*s is no input", TEXT_ARGS(known->schema->name));
 	return plan_run(known->plan, value, &fields, ret_defect) &&
 	       event_of_fields(&fields, known->kind, arena, ret_event, ret_defect);
 }
 
 bool decode_event(const struct decoder *decoder, struct arena *arena, struct text value, struct event *ret_event,
-                  struct defect *ret_defect)
+	struct defect *ret_defect)
 {
 	enum framing framing;
 	if (!find_framing(value, &framing, ret_defect))
 		return false;
 	return framing == FRAMING_JSON ? decode_json(arena, value, ret_event, ret_defect)
-	                               : decode_avro(decoder, arena, value, ret_event, ret_defect);
+				       : decode_avro(decoder, arena, value, ret_event, ret_defect);
 }
 
 bool decode_to_json(const struct decoder *decoder, struct arena *arena, struct text value, struct text *ret_json,
-                    struct defect *ret_defect)
+	struct defect *ret_defect)
 {
 	enum framing framing;
 	if (!find_framing(value, &framing, ret_defect))

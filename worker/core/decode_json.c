@@ -13,10 +13,10 @@ struct walk {
 	struct fields *fields;
 	struct defect *defect;
 	unsigned depth;
-	enum field field;        /* at depth 1: whose value comes next */
-	enum field cost_field;   /* at depth 2 within cost */
+	enum field field;	 /* at depth 1: whose value comes next */
+	enum field cost_field;	 /* at depth 2 within cost */
 	struct members *members; /* at depth 2 within a map: where its members go */
-	struct member *member;   /* whose value comes next; NULL: no room */
+	struct member *member;	 /* whose value comes next; NULL: no room */
 	uint32_t seen;
 };
 
@@ -25,7 +25,7 @@ static_assert(FIELD_COUNT <= 32, "seen has a bit for each field");
 /* Texts without escapes lie in the JSON itself; others are in a buffer that yajl uses again. */
 static struct text keep(const struct walk *walk, const char *data, size_t size)
 {
-	struct text text = { data, size };
+	struct text text = {data, size};
 	uintptr_t at = (uintptr_t)data, begin = (uintptr_t)walk->json.data;
 	if (at >= begin && at < begin + walk->json.size)
 		return text;
@@ -40,7 +40,7 @@ static int take_value(struct walk *walk, struct value value)
 		walk->fields->values[walk->field] = value;
 	else if (walk->depth == 2 && walk->members && walk->member)
 		/* null means absent only for fields: in a map it is no value that a map can have */
-		walk->member->value = value.type == VALUE_ABSENT ? (struct value){ .type = VALUE_OTHER } : value;
+		walk->member->value = value.type == VALUE_ABSENT ? (struct value){.type = VALUE_OTHER} : value;
 	else if (walk->depth == 2 && walk->field == FIELD_COST && walk->cost_field != FIELD_NONE)
 		walk->fields->values[walk->cost_field] = value;
 	return 1;
@@ -58,34 +58,35 @@ static bool is_wanted(const struct walk *walk)
 
 static int on_null(void *context)
 {
-	return take_value(context, (struct value){ .type = VALUE_ABSENT });
+	return take_value(context, (struct value){.type = VALUE_ABSENT});
 }
 
 static int on_boolean(void *context, int boolean)
 {
-	return take_value(context, (struct value){ .type = VALUE_BOOLEAN, .boolean = boolean != 0 });
+	return take_value(context, (struct value){.type = VALUE_BOOLEAN, .boolean = boolean != 0});
 }
 
 static int on_number(void *context, const char *data, size_t size)
 {
 	struct walk *walk = context;
 	if (!is_wanted(walk))
-		return take_value(walk, (struct value){ .type = VALUE_OTHER });
-	return take_value(walk, (struct value){ .type = VALUE_NUMBER, .text = keep(walk, data, size) });
+		return take_value(walk, (struct value){.type = VALUE_OTHER});
+	return take_value(walk, (struct value){.type = VALUE_NUMBER, .text = keep(walk, data, size)});
 }
 
 static int on_string(void *context, const unsigned char *data, size_t size)
 {
 	struct walk *walk = context;
 	if (!is_wanted(walk))
-		return take_value(walk, (struct value){ .type = VALUE_OTHER });
-	return take_value(walk, (struct value){ .type = VALUE_STRING, .text = keep(walk, (const char *)data, size) });
+		return take_value(walk, (struct value){.type = VALUE_OTHER});
+	return take_value(walk, (struct value){.type = VALUE_STRING, .text = keep(walk, (const char *)data, size)});
 }
 
 static bool descend(struct walk *walk)
 {
 	if (walk->depth == DECODE_DEPTH_MAX)
-		return defect_fill(walk->defect, "malformed_json", "the value is nested deeper than %d", DECODE_DEPTH_MAX);
+		return defect_fill(
+			walk->defect, "malformed_json", "the value is nested deeper than %d", DECODE_DEPTH_MAX);
 	walk->depth++;
 	return true;
 }
@@ -95,12 +96,12 @@ static int on_start_map(void *context)
 	struct walk *walk = context;
 	if (walk->depth == 1 && walk->field != FIELD_NONE) {
 		walk->members = fields_members(walk->fields, walk->field);
-		enum value_type type = walk->members               ? VALUE_MEMBERS
-		                       : walk->field == FIELD_COST ? VALUE_OBJECT
-		                                                   : VALUE_OTHER;
-		(void)take_value(walk, (struct value){ .type = type });
+		enum value_type type = walk->members		   ? VALUE_MEMBERS
+				       : walk->field == FIELD_COST ? VALUE_OBJECT
+								   : VALUE_OTHER;
+		(void)take_value(walk, (struct value){.type = type});
 	} else if (walk->depth > 1) {
-		(void)take_value(walk, (struct value){ .type = VALUE_OTHER });
+		(void)take_value(walk, (struct value){.type = VALUE_OTHER});
 	}
 	return descend(walk);
 }
@@ -108,7 +109,7 @@ static int on_start_map(void *context)
 static int on_start_array(void *context)
 {
 	struct walk *walk = context;
-	return take_value(walk, (struct value){ .type = VALUE_OTHER }) && descend(walk);
+	return take_value(walk, (struct value){.type = VALUE_OTHER}) && descend(walk);
 }
 
 static int on_end(void *context)
@@ -135,7 +136,7 @@ static int note_field(struct walk *walk, enum field field)
 static int on_map_key(void *context, const unsigned char *data, size_t size)
 {
 	struct walk *walk = context;
-	struct text name = { (const char *)data, size };
+	struct text name = {(const char *)data, size};
 	if (walk->depth == 1) {
 		walk->field = field_find(name);
 		return note_field(walk, walk->field);
@@ -171,8 +172,12 @@ bool decode_json_fields(struct text json, struct arena *arena, struct fields *re
 		.yajl_start_array = on_start_array,
 		.yajl_end_array = on_end,
 	};
-	struct walk walk = { .json = json, .arena = arena, .fields = ret_fields, .defect = ret_defect,
-		.field = FIELD_NONE, .cost_field = FIELD_NONE };
+	struct walk walk = {.json = json,
+		.arena = arena,
+		.fields = ret_fields,
+		.defect = ret_defect,
+		.field = FIELD_NONE,
+		.cost_field = FIELD_NONE};
 	size_t offset;
 	fields_init(ret_fields);
 	enum json_parsed parsed = json_parse(json, &callbacks, &walk, arena, &offset);
@@ -215,14 +220,14 @@ static int line_boolean(void *context, int boolean)
 
 static int line_number(void *context, const char *data, size_t size)
 {
-	return put_word(context, (struct text){ data, size });
+	return put_word(context, (struct text){data, size});
 }
 
 static int line_string(void *context, const unsigned char *data, size_t size)
 {
 	struct line *line = context;
 	put_comma(line);
-	json_put_string(&line->buffer, (struct text){ (const char *)data, size });
+	json_put_string(&line->buffer, (struct text){(const char *)data, size});
 	return 1;
 }
 
@@ -287,7 +292,8 @@ bool decode_json_line(struct text json, struct arena *arena, struct text *ret_js
 	line.is_value = false;
 	enum json_parsed parsed = json_parse(json, &callbacks, &line, arena, &offset);
 	if (parsed == JSON_CANCELLED)
-		return defect_fill(ret_defect, "malformed_json", "the value is nested deeper than %d", DECODE_DEPTH_MAX);
+		return defect_fill(
+			ret_defect, "malformed_json", "the value is nested deeper than %d", DECODE_DEPTH_MAX);
 	if (parsed != JSON_PARSED)
 		return defect_of_parse(parsed, offset, ret_defect);
 	*ret_json = buffer_finish(&line.buffer);

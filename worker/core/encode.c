@@ -84,20 +84,20 @@ static struct text instant_text(struct arena *arena, instant_t instant)
 		return TEXT_NULL;
 	char text[INSTANT_TEXT_SIZE];
 	size_t size = instant_format(instant, text);
-	return arena_copy(arena, (struct text){ text, size });
+	return arena_copy(arena, (struct text){text, size});
 }
 
-struct header *encode_dead_letter_headers(struct arena *arena, const struct record *record,
-                                          const struct encoding *encoding, size_t *ret_headers_count)
+struct header *encode_dead_letter_headers(
+	struct arena *arena, const struct record *record, const struct encoding *encoding, size_t *ret_headers_count)
 {
 	const struct source_position *source = &record->source;
 	const struct header own[] = {
-		{ TEXT_LITERAL("drawdown.reason"), text_of(record->defect.reason) },
-		{ TEXT_LITERAL("drawdown.error"), text_of(record->defect.text) },
-		{ TEXT_LITERAL("drawdown.topic"), text_of(encoding->input_topics[source->input]) },
-		{ TEXT_LITERAL("drawdown.partition"), integer_text(arena, source->partition) },
-		{ TEXT_LITERAL("drawdown.offset"), integer_text(arena, source->offset) },
-		{ TEXT_LITERAL("drawdown.timestamp"), instant_text(arena, source->timestamp) },
+		{TEXT_LITERAL("drawdown.reason"), text_of(record->defect.reason)},
+		{TEXT_LITERAL("drawdown.error"), text_of(record->defect.text)},
+		{TEXT_LITERAL("drawdown.topic"), text_of(encoding->input_topics[source->input])},
+		{TEXT_LITERAL("drawdown.partition"), integer_text(arena, source->partition)},
+		{TEXT_LITERAL("drawdown.offset"), integer_text(arena, source->offset)},
+		{TEXT_LITERAL("drawdown.timestamp"), instant_text(arena, source->timestamp)},
 	};
 	const size_t own_count = sizeof own / sizeof own[0];
 	size_t count = record->headers_count + own_count;

@@ -19,9 +19,12 @@ enum record_name {
 };
 
 static const char *const record_names[RECORD_COUNT] = {
-	[RECORD_CONSUME] = "drawdown.Consume", [RECORD_GRANT] = "drawdown.Grant",
-	[RECORD_VOID] = "drawdown.Void",       [RECORD_LEDGER_ENTRY] = "drawdown.LedgerEntry",
-	[RECORD_BALANCE] = "drawdown.Balance", [RECORD_OUTCOME] = "drawdown.Outcome",
+	[RECORD_CONSUME] = "drawdown.Consume",
+	[RECORD_GRANT] = "drawdown.Grant",
+	[RECORD_VOID] = "drawdown.Void",
+	[RECORD_LEDGER_ENTRY] = "drawdown.LedgerEntry",
+	[RECORD_BALANCE] = "drawdown.Balance",
+	[RECORD_OUTCOME] = "drawdown.Outcome",
 };
 
 static uint64_t fingerprints[RECORD_COUNT];
@@ -31,7 +34,7 @@ static void find_fingerprint(enum record_name record, struct arena *arena)
 	struct schema_error error;
 	for (size_t i = 0; i < avro_files_count; i++) {
 		const struct schema *schema =
-			schema_parse((struct text){ avro_files[i].text, avro_files[i].size }, arena, &error);
+			schema_parse((struct text){avro_files[i].text, avro_files[i].size}, arena, &error);
 		if (schema && text_equal(schema->name, text_of(record_names[record]))) {
 			fingerprints[record] = schema_fingerprint(schema, arena);
 			return;
@@ -54,14 +57,14 @@ static void put_header(struct buffer *buffer, enum record_name record)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	(void)pthread_once(&once, find_fingerprints);
-	uint8_t header[10] = { 0xc3, 0x01 };
+	uint8_t header[10] = {0xc3, 0x01};
 	for (size_t i = 0; i < 8; i++)
 		header[2 + i] = (uint8_t)(fingerprints[record] >> 8 * i);
 	buffer_put(buffer, header, sizeof header);
 }
 
-static void put_account(struct buffer *buffer, struct text customer_id, struct text currency_id,
-                        struct text resource_id)
+static void put_account(
+	struct buffer *buffer, struct text customer_id, struct text currency_id, struct text resource_id)
 {
 	avro_put_string(buffer, customer_id);
 	avro_put_string(buffer, currency_id);

@@ -9,15 +9,13 @@
 #include "buffer.h"
 #include "drawdown/encode.h"
 
-void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry,
-                              const struct encoding *encoding);
+void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding);
 void encode_json_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding);
 void encode_json_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding);
 void encode_json_event(struct buffer *buffer, const struct event *event);
 
 /* Single-object framing: header and record. */
-void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry,
-                              const struct encoding *encoding);
+void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding);
 void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding);
 void encode_avro_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding);
 void encode_avro_event(struct buffer *buffer, const struct event *event);

@@ -19,8 +19,8 @@ static void put_optional_credit_field(struct buffer *buffer, struct text name, b
 		json_put_null_field(buffer, name);
 }
 
-static void put_source_field(struct buffer *buffer, struct text name, const char *topic, int32_t partition,
-                             int64_t offset)
+static void put_source_field(
+	struct buffer *buffer, struct text name, const char *topic, int32_t partition, int64_t offset)
 {
 	json_put_name(buffer, name);
 	buffer_put_byte(buffer, '{');
@@ -30,8 +30,8 @@ static void put_source_field(struct buffer *buffer, struct text name, const char
 	buffer_put_byte(buffer, '}');
 }
 
-static void put_account_fields(struct buffer *buffer, struct text customer_id, struct text currency_id,
-                               struct text resource_id)
+static void put_account_fields(
+	struct buffer *buffer, struct text customer_id, struct text currency_id, struct text resource_id)
 {
 	json_put_string_field(buffer, TEXT_LITERAL("customerId"), customer_id);
 	json_put_string_field(buffer, TEXT_LITERAL("currencyId"), currency_id);
@@ -53,7 +53,8 @@ void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *
 	json_put_credit_field(buffer, TEXT_LITERAL("balanceBefore"), entry->balance_before);
 	json_put_credit_field(buffer, TEXT_LITERAL("balanceAfter"), entry->balance_after);
 	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), entry->idempotency_key);
-	put_optional_credit_field(buffer, TEXT_LITERAL("requestedAmount"), entry->has_requested, entry->requested_amount);
+	put_optional_credit_field(
+		buffer, TEXT_LITERAL("requestedAmount"), entry->has_requested, entry->requested_amount);
 	json_put_integer_field(buffer, TEXT_LITERAL("firstSeq"), entry->first_seq);
 	json_put_integer_field(buffer, TEXT_LITERAL("lastSeq"), entry->last_seq);
 	json_put_string_field(buffer, TEXT_LITERAL("outcome"), text_of(result_kind_name(entry->outcome)));
@@ -61,12 +62,12 @@ void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *
 	json_put_instant_field(buffer, TEXT_LITERAL("recordedAt"), entry->recorded_at);
 	json_put_raw_field(buffer, TEXT_LITERAL("dimensions"), entry->dimensions);
 	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
-	                 source->offset);
+		source->offset);
 	buffer_put_byte(buffer, '}');
 }
 
-static void put_freshness_field(struct buffer *buffer, const struct freshness *freshness,
-                                const struct encoding *encoding)
+static void put_freshness_field(
+	struct buffer *buffer, const struct freshness *freshness, const struct encoding *encoding)
 {
 	if (freshness->input < 0) {
 		json_put_null_field(buffer, TEXT_LITERAL("freshness"));
@@ -75,7 +76,7 @@ static void put_freshness_field(struct buffer *buffer, const struct freshness *f
 	json_put_name(buffer, TEXT_LITERAL("freshness"));
 	buffer_put_byte(buffer, '{');
 	put_source_field(buffer, TEXT_LITERAL("input"), encoding->input_topics[freshness->input], freshness->partition,
-	                 freshness->offset);
+		freshness->offset);
 	json_put_instant_field(buffer, TEXT_LITERAL("eventTime"), freshness->event_time);
 	buffer_put_byte(buffer, '}');
 }
@@ -106,14 +107,14 @@ void encode_json_outcome(struct buffer *buffer, const struct record *record, con
 	json_put_string_field(buffer, TEXT_LITERAL("type"), text_of(event_kind_name(event->kind)));
 	json_put_string_field(buffer, TEXT_LITERAL("outcome"), text_of(result_kind_name(result->kind)));
 	json_put_string_field(buffer, TEXT_LITERAL("code"), text_of(reject_code_name(result->code)));
-	put_optional_credit_field(buffer, TEXT_LITERAL("requestedAmount"), encode_has_requested(event),
-	                          result->requested_amount);
+	put_optional_credit_field(
+		buffer, TEXT_LITERAL("requestedAmount"), encode_has_requested(event), result->requested_amount);
 	json_put_credit_field(buffer, TEXT_LITERAL("appliedAmount"), result->applied_amount);
 	put_seq_field(buffer, TEXT_LITERAL("firstSeq"), result->first_seq);
 	put_seq_field(buffer, TEXT_LITERAL("lastSeq"), result->last_seq);
 	put_optional_credit_field(buffer, TEXT_LITERAL("balance"), result->has_balance, result->balance);
 	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
-	                 source->offset);
+		source->offset);
 	buffer_put_byte(buffer, '}');
 }
 

@@ -62,14 +62,14 @@ struct number_bytes {
 static struct text credit_part(struct number_bytes *storage, credit_t amount)
 {
 	size_t size = credit_to_bytes(amount, storage->bytes);
-	return (struct text){ (const char *)storage->bytes, size };
+	return (struct text){(const char *)storage->bytes, size};
 }
 
 static struct text integer_part(struct number_bytes *storage, int64_t value)
 {
 	for (int i = 0; i < 8; i++)
 		storage->bytes[i] = (uint8_t)((uint64_t)value >> 8 * i);
-	return (struct text){ (const char *)storage->bytes, 8 };
+	return (struct text){(const char *)storage->bytes, 8};
 }
 
 /* The parts' meaning follows from the kind, the first part; their number and order are stored: only ever append. */
@@ -77,8 +77,12 @@ static struct hash128 fingerprint_of(const struct event *event)
 {
 	struct number_bytes amount, priority, effective_at, expire_at, cost;
 	struct text parts[12] = {
-		text_of(kind_names[event->kind]), event->currency_id, event->resource_id,
-		credit_part(&amount, event->amount), event->dimensions, event->grant_id,
+		text_of(kind_names[event->kind]),
+		event->currency_id,
+		event->resource_id,
+		credit_part(&amount, event->amount),
+		event->dimensions,
+		event->grant_id,
 	};
 	size_t parts_count = 6;
 	if (event->terms) {

@@ -7,26 +7,26 @@
 #include "canonical.h"
 
 static const struct text names[FIELD_COUNT] = {
-	[FIELD_TYPE] = { "type", 4 },
-	[FIELD_CUSTOMER_ID] = { "customerId", 10 },
-	[FIELD_CURRENCY_ID] = { "currencyId", 10 },
-	[FIELD_RESOURCE_ID] = { "resourceId", 10 },
-	[FIELD_IDEMPOTENCY_KEY] = { "idempotencyKey", 14 },
-	[FIELD_AMOUNT] = { "amount", 6 },
-	[FIELD_CREATED_AT] = { "createdAt", 9 },
-	[FIELD_DIMENSIONS] = { "dimensions", 10 },
-	[FIELD_GRANT_TYPE] = { "grantType", 9 },
-	[FIELD_GRANT_ID] = { "grantId", 7 },
-	[FIELD_DISPLAY_NAME] = { "displayName", 11 },
-	[FIELD_PRIORITY] = { "priority", 8 },
-	[FIELD_EFFECTIVE_AT] = { "effectiveAt", 11 },
-	[FIELD_EXPIRE_AT] = { "expireAt", 8 },
-	[FIELD_COST] = { "cost", 4 },
-	[FIELD_COMMENT] = { "comment", 7 },
-	[FIELD_METADATA] = { "metadata", 8 },
-	[FIELD_AWAIT_PAYMENT] = { "awaitPaymentConfirmation", 24 },
-	[FIELD_COST_AMOUNT] = { "cost.amount", 11 },
-	[FIELD_COST_CURRENCY] = { "cost.currency", 13 },
+	[FIELD_TYPE] = {"type", 4},
+	[FIELD_CUSTOMER_ID] = {"customerId", 10},
+	[FIELD_CURRENCY_ID] = {"currencyId", 10},
+	[FIELD_RESOURCE_ID] = {"resourceId", 10},
+	[FIELD_IDEMPOTENCY_KEY] = {"idempotencyKey", 14},
+	[FIELD_AMOUNT] = {"amount", 6},
+	[FIELD_CREATED_AT] = {"createdAt", 9},
+	[FIELD_DIMENSIONS] = {"dimensions", 10},
+	[FIELD_GRANT_TYPE] = {"grantType", 9},
+	[FIELD_GRANT_ID] = {"grantId", 7},
+	[FIELD_DISPLAY_NAME] = {"displayName", 11},
+	[FIELD_PRIORITY] = {"priority", 8},
+	[FIELD_EFFECTIVE_AT] = {"effectiveAt", 11},
+	[FIELD_EXPIRE_AT] = {"expireAt", 8},
+	[FIELD_COST] = {"cost", 4},
+	[FIELD_COMMENT] = {"comment", 7},
+	[FIELD_METADATA] = {"metadata", 8},
+	[FIELD_AWAIT_PAYMENT] = {"awaitPaymentConfirmation", 24},
+	[FIELD_COST_AMOUNT] = {"cost.amount", 11},
+	[FIELD_COST_CURRENCY] = {"cost.currency", 13},
 };
 
 void fields_init(struct fields *fields)
@@ -103,14 +103,14 @@ static bool take_id(struct builder *builder, enum field field, bool (*is_valid)(
 	if (!take_string(builder, field, ret_id))
 		return false;
 	if (ret_id->data && !is_valid(*ret_id))
-		return invalid(builder, field, is_valid == text_is_currency_id
-		                                       ? "is not 1-255 of [A-Za-z0-9_|.-], the first alphanumeric"
-		                                       : "is not 1-255 of [A-Za-z0-9_|.@-], the first alphanumeric");
+		return invalid(builder, field,
+			is_valid == text_is_currency_id ? "is not 1-255 of [A-Za-z0-9_|.-], the first alphanumeric"
+							: "is not 1-255 of [A-Za-z0-9_|.@-], the first alphanumeric");
 	return true;
 }
 
-static bool take_required_id(struct builder *builder, enum field field, bool (*is_valid)(struct text),
-                             struct text *ret_id)
+static bool take_required_id(
+	struct builder *builder, enum field field, bool (*is_valid)(struct text), struct text *ret_id)
 {
 	if (!take_id(builder, field, is_valid, ret_id))
 		return false;
@@ -126,9 +126,9 @@ static bool take_printable(struct builder *builder, enum field field, size_t cha
 		return true;
 	/* a character has at most 4 bytes: no need to count further */
 	if (ret_text->size > 4 * characters_max || !text_is_printable(*ret_text, &count) || count < 1 ||
-	    count > characters_max)
+		count > characters_max)
 		return defect_fill(builder->defect, "invalid_field", "%s is not 1-%zu printable characters",
-		                   field_name(field), characters_max);
+			field_name(field), characters_max);
 	return true;
 }
 
@@ -138,7 +138,7 @@ static bool take_free_text(struct builder *builder, enum field field, struct tex
 		return false;
 	if (ret_text->size > DECODE_TEXT_SIZE_MAX)
 		return defect_fill(builder->defect, "too_large", "%s is longer than %d bytes", field_name(field),
-		                   DECODE_TEXT_SIZE_MAX);
+			DECODE_TEXT_SIZE_MAX);
 	if (ret_text->data && !text_is_storable(*ret_text))
 		return invalid(builder, field, "is not UTF-8, or has a NUL");
 	return true;
@@ -225,8 +225,8 @@ static bool take_members(struct builder *builder, enum field field, struct text 
 		return true;
 	if (value->type != VALUE_MEMBERS)
 		return invalid(builder, field, "is not a map");
-	return canonical_members(fields_members(builder->fields, field), field_name(field), builder->arena, ret_json,
-	                         builder->defect);
+	return canonical_members(
+		fields_members(builder->fields, field), field_name(field), builder->arena, ret_json, builder->defect);
 }
 
 static bool take_cost(struct builder *builder, struct grant_terms *terms)
@@ -239,7 +239,7 @@ static bool take_cost(struct builder *builder, struct grant_terms *terms)
 	if (values[FIELD_COST_AMOUNT].type == VALUE_ABSENT)
 		return missing(builder, FIELD_COST_AMOUNT);
 	if (!take_number(builder, FIELD_COST_AMOUNT, &terms->cost_amount) ||
-	    !take_printable(builder, FIELD_COST_CURRENCY, 32, &terms->cost_currency))
+		!take_printable(builder, FIELD_COST_CURRENCY, 32, &terms->cost_currency))
 		return false;
 	if (terms->cost_amount < 0)
 		return invalid(builder, FIELD_COST_AMOUNT, "is below 0");
@@ -259,8 +259,8 @@ static bool take_grant_type(struct builder *builder, enum grant_type *ret_type)
 	return true;
 }
 
-/* Absent where it is not given. */
-static bool take_grant_id(struct builder *builder, struct text *ret_id)
+/* Absent where it is not given. A slash is for ids that the engine derives. */
+static bool take_new_grant_id(struct builder *builder, struct text *ret_id)
 {
 	if (!take_printable(builder, FIELD_GRANT_ID, DECODE_KEY_CHARACTERS_MAX, ret_id))
 		return false;
@@ -276,29 +276,30 @@ static bool refuse_await_payment(struct builder *builder)
 		return invalid(builder, FIELD_AWAIT_PAYMENT, "is not a boolean");
 	if (value->type == VALUE_BOOLEAN && value->boolean)
 		return defect_fill(builder->defect, "unsupported", "%s is not supported by this version",
-		                   field_name(FIELD_AWAIT_PAYMENT));
+			field_name(FIELD_AWAIT_PAYMENT));
 	return true;
 }
 
+static const struct text derived_prefix = {"grant/", 6};
+
 static struct text derive_grant_id(struct arena *arena, struct text idempotency_key)
 {
-	static const struct text prefix = { "grant/", 6 };
-	char *id = arena_alloc(arena, prefix.size + idempotency_key.size);
-	memcpy(id, prefix.data, prefix.size);
-	memcpy(id + prefix.size, idempotency_key.data, idempotency_key.size);
-	return (struct text){ id, prefix.size + idempotency_key.size };
+	char *id = arena_alloc(arena, derived_prefix.size + idempotency_key.size);
+	memcpy(id, derived_prefix.data, derived_prefix.size);
+	memcpy(id + derived_prefix.size, idempotency_key.data, idempotency_key.size);
+	return (struct text){id, derived_prefix.size + idempotency_key.size};
 }
 
 static bool build_grant(struct builder *builder, struct event *event)
 {
 	struct grant_terms *terms = arena_zero_array(builder->arena, 1, sizeof *terms);
 	if (!take_amount(builder, &event->amount) || !take_grant_type(builder, &terms->grant_type) ||
-	    !take_grant_id(builder, &event->grant_id) || !take_priority(builder, &terms->priority) ||
-	    !take_instant(builder, FIELD_EFFECTIVE_AT, &terms->effective_at) ||
-	    !take_instant(builder, FIELD_EXPIRE_AT, &terms->expire_at) || !take_cost(builder, terms) ||
-	    !take_free_text(builder, FIELD_DISPLAY_NAME, &terms->display_name) ||
-	    !take_free_text(builder, FIELD_COMMENT, &event->comment) ||
-	    !take_members(builder, FIELD_METADATA, &terms->metadata) || !refuse_await_payment(builder))
+		!take_new_grant_id(builder, &event->grant_id) || !take_priority(builder, &terms->priority) ||
+		!take_instant(builder, FIELD_EFFECTIVE_AT, &terms->effective_at) ||
+		!take_instant(builder, FIELD_EXPIRE_AT, &terms->expire_at) || !take_cost(builder, terms) ||
+		!take_free_text(builder, FIELD_DISPLAY_NAME, &terms->display_name) ||
+		!take_free_text(builder, FIELD_COMMENT, &event->comment) ||
+		!take_members(builder, FIELD_METADATA, &terms->metadata) || !refuse_await_payment(builder))
 		return false;
 	if (!event->grant_id.data)
 		event->grant_id = derive_grant_id(builder->arena, event->idempotency_key);
@@ -308,7 +309,10 @@ static bool build_grant(struct builder *builder, struct event *event)
 
 static bool build_void(struct builder *builder, struct event *event)
 {
-	if (!take_grant_id(builder, &event->grant_id) || !take_free_text(builder, FIELD_COMMENT, &event->comment))
+	/* any id there can be, a derived one and an overdraft's too */
+	if (!take_printable(
+		    builder, FIELD_GRANT_ID, derived_prefix.size + DECODE_KEY_CHARACTERS_MAX, &event->grant_id) ||
+		!take_free_text(builder, FIELD_COMMENT, &event->comment))
 		return false;
 	return event->grant_id.data ? true : missing(builder, FIELD_GRANT_ID);
 }
@@ -317,7 +321,8 @@ static bool build_kind(struct builder *builder, struct event *event)
 {
 	switch (event->kind) {
 	case EVENT_CONSUME:
-		return take_amount(builder, &event->amount) && take_members(builder, FIELD_DIMENSIONS, &event->dimensions);
+		return take_amount(builder, &event->amount) &&
+		       take_members(builder, FIELD_DIMENSIONS, &event->dimensions);
 	case EVENT_GRANT:
 		return build_grant(builder, event);
 	case EVENT_VOID:
@@ -329,14 +334,15 @@ static bool build_kind(struct builder *builder, struct event *event)
 }
 
 bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *arena, struct event *ret_event,
-                     struct defect *ret_defect)
+	struct defect *ret_defect)
 {
-	struct builder builder = { fields, arena, ret_defect };
-	*ret_event = (struct event){ .kind = kind };
+	struct builder builder = {fields, arena, ret_defect};
+	*ret_event = (struct event){.kind = kind};
 	if (!take_required_id(&builder, FIELD_CUSTOMER_ID, text_is_customer_id, &ret_event->customer_id) ||
-	    !take_required_id(&builder, FIELD_CURRENCY_ID, text_is_currency_id, &ret_event->currency_id) ||
-	    !take_id(&builder, FIELD_RESOURCE_ID, text_is_customer_id, &ret_event->resource_id) ||
-	    !take_printable(&builder, FIELD_IDEMPOTENCY_KEY, DECODE_KEY_CHARACTERS_MAX, &ret_event->idempotency_key))
+		!take_required_id(&builder, FIELD_CURRENCY_ID, text_is_currency_id, &ret_event->currency_id) ||
+		!take_id(&builder, FIELD_RESOURCE_ID, text_is_customer_id, &ret_event->resource_id) ||
+		!take_printable(
+			&builder, FIELD_IDEMPOTENCY_KEY, DECODE_KEY_CHARACTERS_MAX, &ret_event->idempotency_key))
 		return false;
 	if (!ret_event->idempotency_key.data)
 		return missing(&builder, FIELD_IDEMPOTENCY_KEY);
@@ -349,7 +355,14 @@ bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *
 bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind, struct defect *ret_defect)
 {
 	static const char *const unsupported[] = {
-		"confirm-payment", "reverse", "configure", "reserve", "settle", "extend", "release", "advance",
+		"confirm-payment",
+		"reverse",
+		"configure",
+		"reserve",
+		"settle",
+		"extend",
+		"release",
+		"advance",
 	};
 	const struct value *type = &fields->values[FIELD_TYPE];
 	*ret_kind = EVENT_CONSUME;
@@ -361,7 +374,7 @@ bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind
 		return true;
 	for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
 		if (text_equal(type->text, text_of(unsupported[i])))
-			return defect_fill(ret_defect, "unsupported", "type %s is not supported by this version",
-			                   unsupported[i]);
+			return defect_fill(
+				ret_defect, "unsupported", "type %s is not supported by this version", unsupported[i]);
 	return defect_fill(ret_defect, "unknown_type", "type is none of consume, grant, void");
 }

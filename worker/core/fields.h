@@ -105,12 +105,12 @@ static inline struct member *members_append(struct members *members)
 }
 
 /* Fill *ret_defect and return false. */
-__attribute__((format(printf, 3, 4))) bool defect_fill(struct defect *ret_defect, const char *reason,
-                                                       const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool defect_fill(
+	struct defect *ret_defect, const char *reason, const char *format, ...);
 
 /* Check everything and make the event of `kind`, identified. */
 bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *arena, struct event *ret_event,
-                     struct defect *ret_defect);
+	struct defect *ret_defect);
 /* The kind that FIELD_TYPE names. */
 bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind, struct defect *ret_defect);
 

@@ -6,51 +6,47 @@
 #include <stdlib.h>
 
 #define ABSENT_SIZE UINT32_MAX /* the length that stands for an absent text */
-#define BUFFER_SIZE 1024
+#define SMALL_SIZE 1024	       /* hashed in one call */
 
-/* Collects small pieces, so that most hashes are one call. */
-struct hasher {
-	crypto_generichash_state state;
-	bool streaming;
-	size_t buffered_size;
-	uint8_t buffer[BUFFER_SIZE];
-};
-
-static void hasher_add(struct hasher *hasher, const void *data, size_t size)
+/* Each part follows its length. */
+static void put_length(uint8_t bytes[4], struct text part)
 {
-	if (size <= BUFFER_SIZE - hasher->buffered_size) {
-		memcpy(hasher->buffer + hasher->buffered_size, data, size);
-		hasher->buffered_size += size;
-		return;
+	assert(part.size < ABSENT_SIZE);
+	uint32_t size = part.data ? (uint32_t)part.size : ABSENT_SIZE;
+	for (int i = 0; i < 4; i++)
+		bytes[i] = (uint8_t)(size >> 8 * i);
+}
+
+static struct hash128 hash_large(const struct text *parts, size_t parts_count)
+{
+	struct hash128 hash;
+	crypto_generichash_state state;
+	crypto_generichash_init(&state, NULL, 0, sizeof hash.bytes);
+	for (size_t i = 0; i < parts_count; i++) {
+		uint8_t length[4];
+		put_length(length, parts[i]);
+		crypto_generichash_update(&state, length, sizeof length);
+		crypto_generichash_update(&state, (const uint8_t *)parts[i].data, parts[i].size);
 	}
-	if (!hasher->streaming)
-		crypto_generichash_init(&hasher->state, NULL, 0, sizeof(struct hash128));
-	hasher->streaming = true;
-	crypto_generichash_update(&hasher->state, hasher->buffer, hasher->buffered_size);
-	hasher->buffered_size = 0;
-	crypto_generichash_update(&hasher->state, data, size);
+	crypto_generichash_final(&state, hash.bytes, sizeof hash.bytes);
+	return hash;
 }
 
 struct hash128 hash128_of(const struct text *parts, size_t parts_count)
 {
 	struct hash128 hash;
-	struct hasher hasher;
-	hasher.streaming = false;
-	hasher.buffered_size = 0;
+	uint8_t buffer[SMALL_SIZE];
+	size_t size = 0;
 	for (size_t i = 0; i < parts_count; i++) {
-		assert(parts[i].size < ABSENT_SIZE);
-		uint32_t size = parts[i].data ? (uint32_t)parts[i].size : ABSENT_SIZE;
-		uint8_t prefix[4] = { (uint8_t)size, (uint8_t)(size >> 8), (uint8_t)(size >> 16), (uint8_t)(size >> 24) };
-		hasher_add(&hasher, prefix, sizeof prefix);
+		if (parts[i].size > SMALL_SIZE - 4 || size > SMALL_SIZE - 4 - parts[i].size)
+			return hash_large(parts, parts_count);
+		put_length(buffer + size, parts[i]);
+		size += 4;
 		if (parts[i].size)
-			hasher_add(&hasher, parts[i].data, parts[i].size);
+			memcpy(buffer + size, parts[i].data, parts[i].size);
+		size += parts[i].size;
 	}
-	if (hasher.streaming) {
-		crypto_generichash_update(&hasher.state, hasher.buffer, hasher.buffered_size);
-		crypto_generichash_final(&hasher.state, hash.bytes, sizeof hash.bytes);
-	} else {
-		crypto_generichash(hash.bytes, sizeof hash.bytes, hasher.buffer, hasher.buffered_size, NULL, 0);
-	}
+	crypto_generichash(hash.bytes, sizeof hash.bytes, buffer, size, NULL, 0);
 	return hash;
 }
 
@@ -69,7 +65,7 @@ uint32_t hash_murmur2(struct text key)
 	size_t at = 0;
 	for (; key.size - at >= 4; at += 4) {
 		uint32_t word = (uint32_t)bytes[at] | (uint32_t)bytes[at + 1] << 8 | (uint32_t)bytes[at + 2] << 16 |
-		                (uint32_t)bytes[at + 3] << 24;
+				(uint32_t)bytes[at + 3] << 24;
 		word *= factor;
 		word ^= word >> 24;
 		word *= factor;
@@ -96,8 +92,22 @@ int32_t hash_partition_murmur2(struct text key, int32_t partitions_count)
 static uint32_t crc32_of(struct text key)
 {
 	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
+		0x00000000,
+		0x1db71064,
+		0x3b6e20c8,
+		0x26d930ac,
+		0x76dc4190,
+		0x6b6b51f4,
+		0x4db26158,
+		0x5005713c,
+		0xedb88320,
+		0xf00f9344,
+		0xd6d6a3e8,
+		0xcb61b38c,
+		0x9b64c2b0,
+		0x86d3d2d4,
+		0xa00ae278,
+		0xbdbdf21c,
 	};
 	uint32_t crc = 0xffffffff;
 	for (size_t i = 0; i < key.size; i++) {

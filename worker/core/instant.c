@@ -32,7 +32,7 @@ static void date_of_days(int64_t days, int *ret_year, int *ret_month, int *ret_d
 
 static int days_of_month(int year, int month)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 	return days[month - 1] + (month == 2 && leap);
 }
@@ -86,7 +86,7 @@ static bool take_zone(struct reader *reader, int64_t *ret_seconds)
 	if (sign == '+' || sign == '-') {
 		char colon;
 		if (!take_number(reader, 2, 0, 23, &hours) || !take_one_of(reader, ":", &colon) ||
-		    !take_number(reader, 2, 0, 59, &minutes))
+			!take_number(reader, 2, 0, 59, &minutes))
 			return false;
 	}
 	int64_t seconds = (int64_t)hours * 3600 + (int64_t)minutes * 60;
@@ -96,15 +96,17 @@ static bool take_zone(struct reader *reader, int64_t *ret_seconds)
 
 bool instant_parse(struct text text, instant_t *ret_instant)
 {
-	struct reader reader = { text.data, text.data + text.size };
+	if (!text.data)
+		return false;
+	struct reader reader = {text.data, text.data + text.size};
 	int year, month, day, hour, minute, second;
 	char mark;
-	if (!text.data || !take_number(&reader, 4, 1, 9999, &year) || !take_one_of(&reader, "-", &mark) ||
-	    !take_number(&reader, 2, 1, 12, &month) || !take_one_of(&reader, "-", &mark) ||
-	    !take_number(&reader, 2, 1, days_of_month(year, month), &day) || !take_one_of(&reader, "Tt ", &mark) ||
-	    !take_number(&reader, 2, 0, 23, &hour) || !take_one_of(&reader, ":", &mark) ||
-	    !take_number(&reader, 2, 0, 59, &minute) || !take_one_of(&reader, ":", &mark) ||
-	    !take_number(&reader, 2, 0, 60, &second)) /* 60: a leap second is the next minute's first */
+	if (!take_number(&reader, 4, 1, 9999, &year) || !take_one_of(&reader, "-", &mark) ||
+		!take_number(&reader, 2, 1, 12, &month) || !take_one_of(&reader, "-", &mark) ||
+		!take_number(&reader, 2, 1, days_of_month(year, month), &day) || !take_one_of(&reader, "Tt ", &mark) ||
+		!take_number(&reader, 2, 0, 23, &hour) || !take_one_of(&reader, ":", &mark) ||
+		!take_number(&reader, 2, 0, 59, &minute) || !take_one_of(&reader, ":", &mark) ||
+		!take_number(&reader, 2, 0, 60, &second)) /* 60: a leap second is the next minute's first */
 		return false;
 	int64_t microseconds = 0, zone;
 	if (reader.at < reader.end && *reader.at == '.') {

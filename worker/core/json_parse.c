@@ -85,7 +85,8 @@ static bool surrogates_are_paired(struct text json)
 		int unit = code_unit(json, at);
 		if (unit < 0xd800 || unit > 0xdfff)
 			continue;
-		bool is_pair = unit < 0xdc00 && at + 6 <= json.size && json.data[at + 4] == '\\' && json.data[at + 5] == 'u';
+		bool is_pair =
+			unit < 0xdc00 && at + 6 <= json.size && json.data[at + 4] == '\\' && json.data[at + 5] == 'u';
 		int second = is_pair ? code_unit(json, at + 6) : -1;
 		if (second < 0xdc00 || second > 0xdfff)
 			return false;
@@ -94,13 +95,13 @@ static bool surrogates_are_paired(struct text json)
 	return true;
 }
 
-enum json_parsed json_parse(struct text json, const yajl_callbacks *callbacks, void *context, struct arena *arena,
-                            size_t *ret_offset)
+enum json_parsed json_parse(
+	struct text json, const yajl_callbacks *callbacks, void *context, struct arena *arena, size_t *ret_offset)
 {
 	struct scratch scratch;
 	scratch.arena = arena;
 	scratch.used = 0;
-	yajl_alloc_funcs functions = { scratch_malloc, scratch_realloc, scratch_free, &scratch };
+	yajl_alloc_funcs functions = {scratch_malloc, scratch_realloc, scratch_free, &scratch};
 	*ret_offset = 0;
 	if (!text_is_storable(json))
 		return JSON_NOT_UTF8;

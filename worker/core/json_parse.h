@@ -20,7 +20,7 @@ enum json_parsed {
 };
 
 /* ret_offset: about where it stopped, in bytes. */
-enum json_parsed json_parse(struct text json, const yajl_callbacks *callbacks, void *context, struct arena *arena,
-                            size_t *ret_offset);
+enum json_parsed json_parse(
+	struct text json, const yajl_callbacks *callbacks, void *context, struct arena *arena, size_t *ret_offset);
 
 #endif

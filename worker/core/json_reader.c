@@ -3,13 +3,13 @@
 
 struct json_reader json_reader_of(struct text json, struct arena *arena)
 {
-	return (struct json_reader){ json.data, json.data + json.size, arena };
+	return (struct json_reader){json.data, json.data + json.size, arena};
 }
 
 char json_peek(struct json_reader *reader)
 {
 	while (reader->at < reader->end &&
-	       (*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\t' || *reader->at == '\r'))
+		(*reader->at == ' ' || *reader->at == '\n' || *reader->at == '\t' || *reader->at == '\r'))
 		reader->at++;
 	return reader->at < reader->end ? *reader->at : '\0';
 }
@@ -28,7 +28,10 @@ static bool hex_value(const char *hex, uint32_t *ret_value)
 	uint32_t value = 0;
 	for (int i = 0; i < 4; i++) {
 		char c = hex[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int digit = c >= '0' && c <= '9'   ? c - '0'
+			    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+			    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+						   : -1;
 		if (digit < 0)
 			return false;
 		value = value << 4 | (uint32_t)digit;
@@ -73,7 +76,7 @@ static bool take_escaped_string(struct json_reader *reader, struct text raw, str
 			return false;
 		size++;
 	}
-	*ret_text = (struct text){ text, size };
+	*ret_text = (struct text){text, size};
 	return true;
 }
 
@@ -94,7 +97,7 @@ bool json_take_string(struct json_reader *reader, struct text *ret_text)
 	}
 	if (reader->at == reader->end)
 		return false;
-	struct text raw = { begin, (size_t)(reader->at - begin) };
+	struct text raw = {begin, (size_t)(reader->at - begin)};
 	reader->at++;
 	if (escaped)
 		return take_escaped_string(reader, raw, ret_text);
@@ -114,7 +117,7 @@ bool json_take_number(struct json_reader *reader, struct text *ret_text)
 	const char *begin = reader->at;
 	while (reader->at < reader->end && is_of_number(*reader->at))
 		reader->at++;
-	*ret_text = (struct text){ begin, (size_t)(reader->at - begin) };
+	*ret_text = (struct text){begin, (size_t)(reader->at - begin)};
 	return ret_text->size > 0;
 }
 
@@ -130,7 +133,7 @@ bool json_take_integer(struct json_reader *reader, int64_t *ret_value)
 	for (size_t i = negative; i < digits.size; i++) {
 		int digit = digits.data[i] - '0';
 		if (digit < 0 || digit > 9 || __builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_sub_overflow(value, digit, &value))
+			__builtin_sub_overflow(value, digit, &value))
 			return false;
 	}
 	if (!negative && value == INT64_MIN)

@@ -33,7 +33,7 @@ static struct json_node *add_node(struct builder *builder, enum json_type type)
 
 static int add_leaf(struct builder *builder, enum json_type type, const char *data, size_t size)
 {
-	add_node(builder, type)->text = arena_copy(builder->arena, (struct text){ size ? data : "", size });
+	add_node(builder, type)->text = arena_copy(builder->arena, (struct text){size ? data : "", size});
 	return 1;
 }
 
@@ -60,7 +60,7 @@ static int on_string(void *context, const unsigned char *data, size_t size)
 static int on_map_key(void *context, const unsigned char *data, size_t size)
 {
 	struct builder *builder = context;
-	builder->name = arena_copy(builder->arena, (struct text){ size ? (const char *)data : "", size });
+	builder->name = arena_copy(builder->arena, (struct text){size ? (const char *)data : "", size});
 	return 1;
 }
 
@@ -103,7 +103,7 @@ const struct json_node *json_tree_parse(struct text json, struct arena *arena)
 		.yajl_start_array = on_start_array,
 		.yajl_end_array = on_end,
 	};
-	struct builder builder = { .arena = arena };
+	struct builder builder = {.arena = arena};
 	size_t offset;
 	if (json_parse(json, &callbacks, &builder, arena, &offset) != JSON_PARSED)
 		return NULL;

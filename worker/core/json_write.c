@@ -12,12 +12,12 @@ static void put_escaped(struct buffer *buffer, char character)
 	static const char shorts[] = "b\bf\fn\nr\rt\t\"\"\\\\";
 	for (const char *pair = shorts; *pair; pair += 2) {
 		if (pair[1] == character) {
-			char escape[2] = { '\\', pair[0] };
+			char escape[2] = {'\\', pair[0]};
 			buffer_put(buffer, escape, sizeof escape);
 			return;
 		}
 	}
-	char escape[6] = { '\\', 'u', '0', '0', hex[(unsigned char)character >> 4], hex[character & 15] };
+	char escape[6] = {'\\', 'u', '0', '0', hex[(unsigned char)character >> 4], hex[character & 15]};
 	buffer_put(buffer, escape, sizeof escape);
 }
 

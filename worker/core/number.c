@@ -8,7 +8,7 @@ static struct text take_digits(const char **at, const char *end)
 	const char *begin = *at;
 	while (*at < end && **at >= '0' && **at <= '9')
 		(*at)++;
-	return (struct text){ begin, (size_t)(*at - begin) };
+	return (struct text){begin, (size_t)(*at - begin)};
 }
 
 static bool take_exponent(const char **at, const char *end, int64_t *ret_exponent)
@@ -52,7 +52,7 @@ static bool take_parts(struct text text, struct number *number, int64_t *ret_exp
 
 bool number_split(struct text text, struct number *ret_number)
 {
-	struct number number = { .fraction = TEXT_LITERAL("") };
+	struct number number = {.fraction = TEXT_LITERAL("")};
 	int64_t exponent = 0;
 	if (text.size == 0 || !take_parts(text, &number, &exponent))
 		return false;

@@ -76,7 +76,7 @@ enum { CHARACTER_ALPHANUMERIC = 1, CHARACTER_MARK = 2, CHARACTER_AT = 4 };
 static int character_class(char character)
 {
 	if ((character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-	    (character >= '0' && character <= '9'))
+		(character >= '0' && character <= '9'))
 		return CHARACTER_ALPHANUMERIC;
 	if (character == '_' || character == '|' || character == '.' || character == '-')
 		return CHARACTER_MARK;

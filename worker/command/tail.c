@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drawdown/command.h"
+#include "drawdown/decode.h"
+#include "drawdown/json_print.h"
+#include "drawdown/kafka.h"
+#include "drawdown/options.h"
+
+#define POLL_MS 200
+
+struct tail {
+	const struct options *options;
+	const struct config *config;
+	const char *topic;
+	const char *customer;
+	int64_t count_max; /* 0: no bound */
+	bool from_beginning;
+	bool stops_at_end;
+	struct decoder *decoder;
+	rd_kafka_t *kafka;
+	rd_kafka_topic_partition_list_t *partitions;
+	int ends_count; /* partitions whose end was shown */
+};
+
+/* "ledger" or "dead-letters" as well as the topic's own name. */
+static const char *find_topic(const struct config *config, const char *name)
+{
+	static const char *const inputs[INPUT_COUNT] = { "usage", "commands" };
+	static const char *const outputs[OUTPUT_COUNT] = { "ledger", "balances", "outcomes", "notifications",
+		"dead-letters" };
+
+	for (int i = 0; i < INPUT_COUNT; i++)
+		if (strcmp(name, inputs[i]) == 0 || strcmp(name, config->input_topics[i]) == 0)
+			return config->input_topics[i];
+	for (int i = 0; i < OUTPUT_COUNT; i++)
+		if (strcmp(name, outputs[i]) == 0 || strcmp(name, config->output_topics[i]) == 0)
+			return config->output_topics[i];
+	return NULL;
+}
+
+/* The key is the customer, or an account of the customer. */
+static bool is_of_customer(const struct tail *tail, const rd_kafka_message_t *message)
+{
+	size_t size = tail->customer ? strlen(tail->customer) : 0;
+	const char *key = message->key;
+
+	if (!tail->customer)
+		return true;
+	return message->key_len >= size && memcmp(key, tail->customer, size) == 0 &&
+		(message->key_len == size || key[size] == '/');
+}
+
+static void print_bytes(struct json_printer *json, struct arena *arena, const char *name, struct text bytes)
+{
+	if (!bytes.data || text_is_storable(bytes)) {
+		json_text(json, name, bytes);
+		return;
+	}
+	size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
+	char *encoded = arena_alloc(arena, size);
+	sodium_bin2base64(
+		encoded, size, (const unsigned char *)bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+	json_begin(json, name, '{');
+	json_text(json, "base64", text_of(encoded));
+	json_end(json, '}');
+}
+
+static void print_headers(struct json_printer *json, struct arena *arena, const rd_kafka_message_t *message)
+{
+	rd_kafka_headers_t *headers;
+	const char *name;
+	const void *value;
+	size_t size;
+
+	if (rd_kafka_message_headers(message, &headers))
+		return;
+	json_begin(json, "headers", '{');
+	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
+		print_bytes(json, arena, name, (struct text){ value, size });
+	json_end(json, '}');
+}
+
+static void print_message(const struct tail *tail, struct arena *arena, const rd_kafka_message_t *message)
+{
+	struct json_printer json = { .out = stdout };
+	const struct text value = { message->payload, message->len };
+	int64_t timestamp = rd_kafka_message_timestamp(message, NULL);
+	struct text decoded;
+	struct defect defect;
+
+	json_begin(&json, NULL, '{');
+	json_integer(&json, "partition", message->partition);
+	json_integer(&json, "offset", message->offset);
+	json_instant(&json, "timestamp", timestamp < 0 ? INSTANT_NONE : timestamp * INSTANT_MILLISECOND);
+	print_bytes(&json, arena, "key", (struct text){ message->key, message->key_len });
+	print_headers(&json, arena, message);
+	if (value.data && decode_to_json(tail->decoder, arena, value, &decoded, &defect)) {
+		json_raw(&json, "value", decoded);
+	} else {
+		print_bytes(&json, arena, "value", value);
+		json_text(&json, "defect", value.data ? text_of(defect.text) : TEXT_LITERAL("no value"));
+	}
+	json_end(&json, '}');
+	json_line(&json);
+}
+
+/* Every partition, from its beginning or from its end as of now. */
+static enum outcome assign_all(struct tail *tail, struct failure *reterr)
+{
+	struct kafka_topics topics;
+	enum outcome outcome = kafka_topics_list(tail->kafka, &topics, reterr);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	int32_t count = kafka_topic_partitions_count(&topics, tail->topic);
+	kafka_topics_release(&topics);
+	if (count == 0) {
+		fail(reterr, OUTCOME_FATAL, "tail", "topic %s does not exist", tail->topic);
+		fail_hint(reterr, "run 'drawdown topics create'");
+		return OUTCOME_FATAL;
+	}
+	tail->partitions = rd_kafka_topic_partition_list_new(count);
+	for (int32_t partition = 0; partition < count; partition++) {
+		int64_t log_start = 0, log_end = 0;
+		rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
+			tail->kafka, tail->topic, partition, &log_start, &log_end, KAFKA_CALL_TIMEOUT_MS);
+		if (code)
+			return kafka_fail(
+				reterr, code, "tail", "could not ask for %s [%d]", tail->topic, (int)partition);
+		rd_kafka_topic_partition_list_add(tail->partitions, tail->topic, partition)->offset =
+			tail->from_beginning ? log_start : log_end;
+	}
+	rd_kafka_resp_err_t code = rd_kafka_assign(tail->kafka, tail->partitions);
+	return code ? kafka_fail(reterr, code, "tail", "could not read %s", tail->topic) : OUTCOME_OK;
+}
+
+static enum outcome follow(struct tail *tail, struct failure *reterr)
+{
+	enum outcome outcome = OUTCOME_OK;
+	struct arena arena;
+	int64_t printed = 0;
+	bool is_done = false;
+
+	arena_init(&arena, 1 << 16);
+	while (outcome == OUTCOME_OK && !is_done) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(tail->kafka, POLL_MS);
+		if (!message) {
+			fflush(stdout);
+			continue;
+		}
+		if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+			is_done = tail->stops_at_end && ++tail->ends_count == tail->partitions->cnt;
+		} else if (message->err) {
+			if (kafka_is_denied(message->err) || message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+				outcome = kafka_fail(reterr, message->err, "tail", "could not read %s", tail->topic);
+		} else if (is_of_customer(tail, message)) {
+			arena_reset(&arena);
+			print_message(tail, &arena, message);
+			is_done = ++printed == tail->count_max;
+		}
+		rd_kafka_message_destroy(message);
+	}
+	arena_release(&arena);
+	return outcome;
+}
+
+static int run(struct tail *tail)
+{
+	static const struct kafka_option fixed[] = {
+		{ "group.id", "drawdown-tail" }, /* never joined, nothing committed */
+		{ "isolation.level", "read_committed" },
+		{ "enable.auto.commit", "false" },
+		{ "enable.partition.eof", "true" },
+		{ "auto.offset.reset", "error" },
+		{ NULL, NULL },
+	};
+	struct failure failure;
+	rd_kafka_conf_t *conf;
+	enum outcome outcome = kafka_conf_new(tail->config, NULL, fixed, &conf, &failure);
+
+	if (outcome == OUTCOME_OK)
+		outcome = kafka_open(RD_KAFKA_CONSUMER, conf, &tail->kafka, &failure);
+	if (outcome != OUTCOME_OK)
+		return options_failed(tail->options, &failure);
+	tail->decoder = decoder_new();
+	rd_kafka_poll_set_consumer(tail->kafka);
+	outcome = assign_all(tail, &failure);
+	if (outcome == OUTCOME_OK)
+		outcome = follow(tail, &failure);
+	if (tail->partitions)
+		rd_kafka_topic_partition_list_destroy(tail->partitions);
+	rd_kafka_consumer_close(tail->kafka);
+	rd_kafka_destroy(tail->kafka);
+	decoder_free(tail->decoder);
+	if (outcome != OUTCOME_OK)
+		return options_failed(tail->options, &failure);
+	return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+int command_tail(int argc, char **argv)
+{
+	struct tail tail = { 0 };
+	const char *name = NULL;
+	bool no_follow = false;
+	const struct command_option table[] = {
+		{ "from-beginning", NULL, "all that the topic holds, then what comes (default: only what comes)",
+			.flag = &tail.from_beginning },
+		{ "no-follow", NULL, "stop at the end of the topic", .flag = &no_follow },
+		{ "count", "N", "stop after N records", .integer = &tail.count_max, .min = 1, .max = INT64_MAX },
+		{ "customer", "ID", "only this customer's", .text = &tail.customer },
+	};
+	const struct command_argument arguments[] = {
+		{ "TOPIC", "ledger, balances, outcomes, notifications, dead-letters, usage, commands, or a topic's name",
+			.text = &name },
+	};
+	struct options options = {
+		.command = "tail",
+		.summary = "print a topic's records decoded, one JSON line each",
+		.details = "Reads what is committed only, and commits no offset itself.",
+		.table = table,
+		.table_count = sizeof table / sizeof *table,
+		.arguments = arguments,
+		.arguments_count = sizeof arguments / sizeof *arguments,
+		.examples = { "drawdown tail ledger --from-beginning --no-follow", "drawdown tail dead-letters" },
+		.config_needs = CONFIG_NEEDS_KAFKA,
+		.prints_data = true,
+	};
+	struct config config;
+	int exit_code;
+
+	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))
+		return exit_code;
+	tail.options = &options;
+	tail.config = &config;
+	tail.stops_at_end = no_follow;
+	tail.topic = find_topic(&config, name);
+	if (tail.topic)
+		exit_code = run(&tail);
+	else
+		exit_code = options_error(&options, "there is no topic %s in this configuration", name);
+	config_release(&config);
+	return exit_code;
+}
