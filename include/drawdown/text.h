@@ -17,6 +17,8 @@ struct text {
 
 #define TEXT_NULL ((struct text){ NULL, 0 })
 #define TEXT_LITERAL(literal) ((struct text){ "" literal, sizeof(literal) - 1 })
+/* The same where a constant is needed: in the initializer of a static object. */
+#define TEXT_CONSTANT(literal) { "" literal, sizeof(literal) - 1 }
 /* For printf: "%.*s", TEXT_ARGS(text) */
 #define TEXT_ARGS(text) (int)(text).size, (text).data ? (text).data : ""
 

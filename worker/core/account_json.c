@@ -6,8 +6,8 @@
 #include "json_write.h"
 
 static const struct text status_names[] = {
-	[GRANT_SCHEDULED] = {"SCHEDULED", 9},
-	[GRANT_ACTIVE] = {"ACTIVE", 6},
+	[GRANT_SCHEDULED] = TEXT_CONSTANT("SCHEDULED"),
+	[GRANT_ACTIVE] = TEXT_CONSTANT("ACTIVE"),
 };
 
 static void put_microseconds_field(struct buffer *buffer, struct text name, instant_t instant)
@@ -64,15 +64,15 @@ enum grant_field {
 };
 
 static const struct text field_names[FIELD_COUNT] = {
-	[FIELD_GRANT_ID] = {"grantId", 7},
-	[FIELD_GRANT_TYPE] = {"grantType", 9},
-	[FIELD_STATUS] = {"status", 6},
-	[FIELD_REMAINING] = {"remaining", 9},
-	[FIELD_PRIORITY] = {"priority", 8},
-	[FIELD_EFFECTIVE_AT] = {"effectiveAt", 11},
-	[FIELD_EXPIRE_AT] = {"expireAt", 8},
-	[FIELD_CREATED_AT] = {"createdAt", 9},
-	[FIELD_ORDINAL] = {"ordinal", 7},
+	[FIELD_GRANT_ID] = TEXT_CONSTANT("grantId"),
+	[FIELD_GRANT_TYPE] = TEXT_CONSTANT("grantType"),
+	[FIELD_STATUS] = TEXT_CONSTANT("status"),
+	[FIELD_REMAINING] = TEXT_CONSTANT("remaining"),
+	[FIELD_PRIORITY] = TEXT_CONSTANT("priority"),
+	[FIELD_EFFECTIVE_AT] = TEXT_CONSTANT("effectiveAt"),
+	[FIELD_EXPIRE_AT] = TEXT_CONSTANT("expireAt"),
+	[FIELD_CREATED_AT] = TEXT_CONSTANT("createdAt"),
+	[FIELD_ORDINAL] = TEXT_CONSTANT("ordinal"),
 };
 
 static bool take_status(struct json_reader *reader, enum grant_status *ret_status)

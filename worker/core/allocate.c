@@ -16,19 +16,15 @@ static void note_grant_made(struct lane_work *work, const struct grant_made *mad
 	work->grants_made[work->grants_made_count++] = *made;
 }
 
-/* Does `amount` more fit into the account's sums? Counted as if all were posted and no overdraft stood against it:
- * between the two entries of a transfer the balance is that high. */
+/* All that was ever granted bounds the balance, also between the two entries of a transfer. */
 static bool has_room_for(const struct account *account, credit_t amount)
 {
-	credit_t posted = amount, granted = account->granted;
+	credit_t granted = account->granted;
 
-	for (size_t i = 0; i < account->grants_count; i++) {
-		const struct grant *grant = &account->grants[i];
-		if (grant->grant_type != GRANT_OVERDRAFT && !credit_add(posted, grant->remaining, &posted))
+	for (size_t i = 0; i < account->grants_count; i++)
+		if (account->grants[i].status == GRANT_SCHEDULED &&
+		    !credit_add(granted, account->grants[i].remaining, &granted))
 			return false;
-		if (grant->status == GRANT_SCHEDULED && !credit_add(granted, grant->remaining, &granted))
-			return false;
-	}
 	return credit_add(granted, amount, &granted);
 }
 
@@ -106,18 +102,6 @@ static bool may_pay(const struct grant *grant, instant_t event_time)
 	       (grant->expire_at == INSTANT_NONE || grant->expire_at > event_time);
 }
 
-/* What no grant covers must fit into the overdraft. */
-static bool has_room_for_deficit(struct account *account, credit_t amount, instant_t event_time)
-{
-	struct grant *overdraft = account_overdraft(account);
-	credit_t remaining = overdraft ? overdraft->remaining : 0;
-
-	for (size_t i = 0; i < account->grants_count && amount > 0; i++)
-		if (may_pay(&account->grants[i], event_time))
-			amount -= amount < account->grants[i].remaining ? amount : account->grants[i].remaining;
-	return credit_subtract(remaining, amount, &remaining);
-}
-
 /* In burn order; returns what is left to pay. */
 static credit_t draw_on_grants(struct occasion *occasion, credit_t amount)
 {
@@ -144,11 +128,10 @@ static enum reject_code consume(struct occasion *occasion)
 {
 	struct account *account = occasion->account;
 	const struct event *event = &occasion->record->event;
-	credit_t balance, consumed;
+	credit_t consumed;
 
-	if (!credit_subtract(account->balance, event->amount, &balance) ||
-	    !credit_add(account->consumed, event->amount, &consumed) ||
-	    !has_room_for_deficit(account, event->amount, occasion->event_time))
+	/* All that was ever consumed bounds the overdraft. */
+	if (!credit_add(account->consumed, event->amount, &consumed))
 		return REJECT_BALANCE_OUT_OF_RANGE;
 
 	credit_t uncovered = draw_on_grants(occasion, event->amount);

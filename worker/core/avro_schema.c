@@ -7,24 +7,24 @@
 
 #include "drawdown/credit.h"
 #include "drawdown/hash.h"
-#include "json_tree.h"
+#include "drawdown/json_tree.h"
 #include "json_write.h"
 
 static const struct text type_names[] = {
-	[SCHEMA_NULL] = {"null", 4},
-	[SCHEMA_BOOLEAN] = {"boolean", 7},
-	[SCHEMA_INT] = {"int", 3},
-	[SCHEMA_LONG] = {"long", 4},
-	[SCHEMA_FLOAT] = {"float", 5},
-	[SCHEMA_DOUBLE] = {"double", 6},
-	[SCHEMA_BYTES] = {"bytes", 5},
-	[SCHEMA_STRING] = {"string", 6},
-	[SCHEMA_RECORD] = {"record", 6},
-	[SCHEMA_ENUM] = {"enum", 4},
-	[SCHEMA_FIXED] = {"fixed", 5},
-	[SCHEMA_ARRAY] = {"array", 5},
-	[SCHEMA_MAP] = {"map", 3},
-	[SCHEMA_UNION] = {"union", 5},
+	[SCHEMA_NULL] = TEXT_CONSTANT("null"),
+	[SCHEMA_BOOLEAN] = TEXT_CONSTANT("boolean"),
+	[SCHEMA_INT] = TEXT_CONSTANT("int"),
+	[SCHEMA_LONG] = TEXT_CONSTANT("long"),
+	[SCHEMA_FLOAT] = TEXT_CONSTANT("float"),
+	[SCHEMA_DOUBLE] = TEXT_CONSTANT("double"),
+	[SCHEMA_BYTES] = TEXT_CONSTANT("bytes"),
+	[SCHEMA_STRING] = TEXT_CONSTANT("string"),
+	[SCHEMA_RECORD] = TEXT_CONSTANT("record"),
+	[SCHEMA_ENUM] = TEXT_CONSTANT("enum"),
+	[SCHEMA_FIXED] = TEXT_CONSTANT("fixed"),
+	[SCHEMA_ARRAY] = TEXT_CONSTANT("array"),
+	[SCHEMA_MAP] = TEXT_CONSTANT("map"),
+	[SCHEMA_UNION] = TEXT_CONSTANT("union"),
 };
 
 const char *schema_type_name(enum schema_type type)

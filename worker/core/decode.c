@@ -33,9 +33,9 @@ struct decoder {
 static bool kind_of_record(struct text name, enum event_kind *ret_kind)
 {
 	static const struct text names[EVENT_KIND_COUNT] = {
-		[EVENT_CONSUME] = {"drawdown.Consume", 16},
-		[EVENT_GRANT] = {"drawdown.Grant", 14},
-		[EVENT_VOID] = {"drawdown.Void", 13},
+		[EVENT_CONSUME] = TEXT_CONSTANT("drawdown.Consume"),
+		[EVENT_GRANT] = TEXT_CONSTANT("drawdown.Grant"),
+		[EVENT_VOID] = TEXT_CONSTANT("drawdown.Void"),
 	};
 	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
 		if (text_equal(name, names[kind])) {

@@ -7,26 +7,26 @@
 #include "canonical.h"
 
 static const struct text names[FIELD_COUNT] = {
-	[FIELD_TYPE] = {"type", 4},
-	[FIELD_CUSTOMER_ID] = {"customerId", 10},
-	[FIELD_CURRENCY_ID] = {"currencyId", 10},
-	[FIELD_RESOURCE_ID] = {"resourceId", 10},
-	[FIELD_IDEMPOTENCY_KEY] = {"idempotencyKey", 14},
-	[FIELD_AMOUNT] = {"amount", 6},
-	[FIELD_CREATED_AT] = {"createdAt", 9},
-	[FIELD_DIMENSIONS] = {"dimensions", 10},
-	[FIELD_GRANT_TYPE] = {"grantType", 9},
-	[FIELD_GRANT_ID] = {"grantId", 7},
-	[FIELD_DISPLAY_NAME] = {"displayName", 11},
-	[FIELD_PRIORITY] = {"priority", 8},
-	[FIELD_EFFECTIVE_AT] = {"effectiveAt", 11},
-	[FIELD_EXPIRE_AT] = {"expireAt", 8},
-	[FIELD_COST] = {"cost", 4},
-	[FIELD_COMMENT] = {"comment", 7},
-	[FIELD_METADATA] = {"metadata", 8},
-	[FIELD_AWAIT_PAYMENT] = {"awaitPaymentConfirmation", 24},
-	[FIELD_COST_AMOUNT] = {"cost.amount", 11},
-	[FIELD_COST_CURRENCY] = {"cost.currency", 13},
+	[FIELD_TYPE] = TEXT_CONSTANT("type"),
+	[FIELD_CUSTOMER_ID] = TEXT_CONSTANT("customerId"),
+	[FIELD_CURRENCY_ID] = TEXT_CONSTANT("currencyId"),
+	[FIELD_RESOURCE_ID] = TEXT_CONSTANT("resourceId"),
+	[FIELD_IDEMPOTENCY_KEY] = TEXT_CONSTANT("idempotencyKey"),
+	[FIELD_AMOUNT] = TEXT_CONSTANT("amount"),
+	[FIELD_CREATED_AT] = TEXT_CONSTANT("createdAt"),
+	[FIELD_DIMENSIONS] = TEXT_CONSTANT("dimensions"),
+	[FIELD_GRANT_TYPE] = TEXT_CONSTANT("grantType"),
+	[FIELD_GRANT_ID] = TEXT_CONSTANT("grantId"),
+	[FIELD_DISPLAY_NAME] = TEXT_CONSTANT("displayName"),
+	[FIELD_PRIORITY] = TEXT_CONSTANT("priority"),
+	[FIELD_EFFECTIVE_AT] = TEXT_CONSTANT("effectiveAt"),
+	[FIELD_EXPIRE_AT] = TEXT_CONSTANT("expireAt"),
+	[FIELD_COST] = TEXT_CONSTANT("cost"),
+	[FIELD_COMMENT] = TEXT_CONSTANT("comment"),
+	[FIELD_METADATA] = TEXT_CONSTANT("metadata"),
+	[FIELD_AWAIT_PAYMENT] = TEXT_CONSTANT("awaitPaymentConfirmation"),
+	[FIELD_COST_AMOUNT] = TEXT_CONSTANT("cost.amount"),
+	[FIELD_COST_CURRENCY] = TEXT_CONSTANT("cost.currency"),
 };
 
 void fields_init(struct fields *fields)
@@ -280,7 +280,7 @@ static bool refuse_await_payment(struct builder *builder)
 	return true;
 }
 
-static const struct text derived_prefix = {"grant/", 6};
+static const struct text derived_prefix = TEXT_CONSTANT("grant/");
 
 static struct text derive_grant_id(struct arena *arena, struct text idempotency_key)
 {

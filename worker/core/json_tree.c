@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "json_tree.h"
+#include "drawdown/json_tree.h"
 
 #include "json_parse.h"
 

@@ -480,16 +480,30 @@ static enum outcome set_up_session(struct postgres *postgres, struct failure *re
 	return OUTCOME_OK;
 }
 
-/* libpq's own messages about a malformed string may quote the password: they are not shown. */
+/* A password with a bare '@' or ':' in a URI ends up in host or port. */
+static bool is_option_sound(const PQconninfoOption *option)
+{
+	if (!option->val)
+		return true;
+	if (strcmp(option->keyword, "port") == 0)
+		return option->val[strspn(option->val, "0123456789,")] == '\0';
+	if (strcmp(option->keyword, "host") == 0)
+		return option->val[0] == '\0' || !strchr(option->val + 1, '@');
+	return true;
+}
+
+/* What is malformed is not shown to libpq's connect: its messages may quote a part of the password. */
 static bool is_well_formed(const char *url)
 {
 	char *message = NULL;
 	PQconninfoOption *options = PQconninfoParse(url, &message);
-	bool parsed = options != NULL;
+	bool is_sound = options != NULL;
 
+	for (const PQconninfoOption *option = options; option && option->keyword; option++)
+		is_sound = is_sound && is_option_sound(option);
 	PQconninfoFree(options);
 	PQfreemem(message);
-	return parsed;
+	return is_sound;
 }
 
 static enum outcome open_connection(struct postgres *postgres, struct failure *reterr)
@@ -503,7 +517,8 @@ static enum outcome open_connection(struct postgres *postgres, struct failure *r
 
 	if (!postgres->settings.url || !is_well_formed(postgres->settings.url)) {
 		(void)fail(reterr, OUTCOME_FATAL, open_session.where, "database.url is not a connection string");
-		fail_hint(reterr, "postgresql://user@host:5432/database, or host=... dbname=... user=...");
+		fail_hint(reterr, "postgresql://user@host:5432/database (a password's special characters as %%40 and the like), "
+		                  "or host=... dbname=... user=...");
 		if (reterr)
 			reterr->exit_code = EXIT_USAGE;
 		return OUTCOME_FATAL;

@@ -3,8 +3,8 @@
  * A JSON document as a tree in an arena: for what is read once, such as a
  * schema. Not for records.
  */
-#ifndef DRAWDOWN_CORE_JSON_TREE_H
-#define DRAWDOWN_CORE_JSON_TREE_H
+#ifndef DRAWDOWN_JSON_TREE_H
+#define DRAWDOWN_JSON_TREE_H
 
 #include <stdbool.h>
 #include <stddef.h>
