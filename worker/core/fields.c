@@ -6,6 +6,8 @@
 
 #include "canonical.h"
 
+#define GRANT_ID_CHARACTERS_MAX 600 /* an overdraft's: a prefix, two ids of 255, a number */
+
 static const struct text names[FIELD_COUNT] = {
 	[FIELD_TYPE] = TEXT_CONSTANT("type"),
 	[FIELD_CUSTOMER_ID] = TEXT_CONSTANT("customerId"),
@@ -310,8 +312,7 @@ static bool build_grant(struct builder *builder, struct event *event)
 static bool build_void(struct builder *builder, struct event *event)
 {
 	/* any id there can be, a derived one and an overdraft's too */
-	if (!take_printable(
-		    builder, FIELD_GRANT_ID, derived_prefix.size + DECODE_KEY_CHARACTERS_MAX, &event->grant_id) ||
+	if (!take_printable(builder, FIELD_GRANT_ID, GRANT_ID_CHARACTERS_MAX, &event->grant_id) ||
 		!take_free_text(builder, FIELD_COMMENT, &event->comment))
 		return false;
 	return event->grant_id.data ? true : missing(builder, FIELD_GRANT_ID);
