@@ -125,7 +125,7 @@ struct postgres_bytes *postgres_add_array(struct postgres_params *params, enum p
 enum outcome postgres_query(struct postgres *postgres, const struct postgres_statement *statement,
                             const struct postgres_params *params, PGresult **ret_result, struct failure *reterr);
 /* How many rows a result has returned or changed. */
-size_t postgres_rows(const PGresult *result);
+size_t postgres_rows(PGresult *result);
 /* Run text that returns no rows, several statements too. A COMMIT that became a ROLLBACK is RETRY. */
 enum outcome postgres_execute(struct postgres *postgres, const char *where, const char *name, const char *text,
                               struct failure *reterr);
