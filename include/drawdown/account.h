@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An account with its open grants, as it is under its lock, and the rules
- * that move its balance. Pure. DESIGN sections 2 and 4 are the source.
+ * that move its balance (worker/core/RULES.md). Pure.
  */
 #ifndef DRAWDOWN_ACCOUNT_H
 #define DRAWDOWN_ACCOUNT_H
@@ -84,7 +84,7 @@ struct account {
 	const struct currency *currency; /* never NULL once the account is locked */
 };
 
-/* Burn order (DESIGN 4.1): negative where a burns before b. */
+/* Burn order (RULES.md 1): negative where a burns before b. */
 int grant_compare_burn(const struct grant *a, const struct grant *b);
 
 /* When the grant needs the engine: posted at effectiveAt, expired at expireAt + grace; INT64_MAX: never. */

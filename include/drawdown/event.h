@@ -59,7 +59,7 @@ struct event {
 	struct text comment;     /* grant, void */
 	const struct grant_terms *terms; /* grant only */
 	struct hash128 key_hash;    /* customer, class, idempotency key */
-	struct hash128 fingerprint; /* the content that decides "same or other" (DESIGN 4.6) */
+	struct hash128 fingerprint; /* the content that decides "same or other" (worker/core/RULES.md 6) */
 };
 
 enum event_class event_class_of(enum event_kind kind);

@@ -38,7 +38,7 @@ enum ledger_event {
 };
 const char *ledger_event_name(enum ledger_event event); /* "CREDITS_GRANTED", ... */
 
-/* What became of an input (DESIGN section 2). */
+/* What became of an input. */
 enum result_kind {
 	RESULT_APPLIED = 1, /* stored */
 	RESULT_PARTIAL = 2,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The rules of the money (DESIGN section 4), one function a step, called by
+ * The rules of the money (worker/core/RULES.md), one function a step, called by
  * work_resolve in this order for each record:
  *
  *     dedupe_decide    own receipt, checks of the record alone, duplicate, conflict
@@ -39,7 +39,7 @@ bool reject_is_of_record(enum reject_code code);
 void advance_account(struct lane_work *work, const struct rules *rules, struct account *account,
                      const struct record *record, instant_t now);
 
-/* createdAt, else the record's time, but never after the account's clock (DESIGN 4.3). */
+/* createdAt, else the record's time, but never after the account's clock (RULES.md 3). */
 instant_t record_event_time(const struct record *record, const struct account *account);
 /* Apply the record's event to its account as of account->clock; fills kind, code, requested, applied of the result. */
 void allocate_event(struct lane_work *work, const struct rules *rules, struct record *record);

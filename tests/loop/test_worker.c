@@ -63,7 +63,7 @@ static void append_grant(struct fake_world *world, const char *customer, int64_t
 }
 
 /* Grants, usage over several of them, an overdraft and its settlement, a posting and an expiry that fall
- * due, a void, duplicates, a conflict, an unknown currency, a kind that is not permitted, an unreadable one. */
+ * due, a void, duplicates, a conflict, an unknown currency, a kind that is not permitted, two that are unreadable. */
 static void append_history(struct fake_world *world)
 {
 	const int64_t at = START_MS;
@@ -100,6 +100,7 @@ static void append_history(struct fake_world *world)
 	            "{\"type\":\"void\",\"customerId\":\"delta\",\"currencyId\":\"tokens\",\"grantId\":\"four\",\"idempotencyKey\":"
 	            "\"v\"}");
 	append_usage(world, "delta", at + 22, "u4", "2");
+	append_usage(world, "fig", 300000000000000, "late", "1"); /* a record timestamp past the year 9999 */
 }
 
 struct books {
@@ -229,7 +230,7 @@ static void an_undisturbed_run_keeps_the_books_that_the_rules_ask_for(void **sta
 		assert_true(account->balance == credit(balances[customer]));
 	}
 	assert_int_equal(world->accounts_count, CUSTOMERS_COUNT);
-	assert_int_equal(count_lines(reference.dead_letters), 1);
+	assert_int_equal(count_lines(reference.dead_letters), 2);
 	/* early, the duplicate, the conflict, the grant that is posted later; bolt's grant in usage; cargo's minutes */
 	assert_int_equal(count_lines(reference.outcomes[0]), 4);
 	assert_int_equal(count_lines(reference.outcomes[1]), 5);

@@ -28,7 +28,7 @@ static bool has_room_for(const struct account *account, credit_t amount)
 	return credit_add(granted, amount, &granted);
 }
 
-/* What has become spendable first pays the deficit (DESIGN 4.5). */
+/* What has become spendable first pays the deficit (RULES.md 5). */
 static void settle_overdraft(struct occasion *occasion, struct grant *grant)
 {
 	struct account *account = occasion->account;

@@ -251,11 +251,14 @@ static void copy_headers(struct arena *arena, const rd_kafka_message_t *message,
     record->headers_count = count;
 }
 
-/* Milliseconds; 0 where the record has none (a producer that is older than Kafka 0.10). */
-static int64_t timestamp_of(const rd_kafka_message_t *message)
+/* 0 where the record has none (a producer that is older than Kafka 0.10); one past INSTANT_MAX for whatever is later. */
+static instant_t timestamp_of(const rd_kafka_message_t *message)
 {
-    int64_t timestamp = rd_kafka_message_timestamp(message, NULL);
-    return timestamp < 0 ? 0 : timestamp;
+    int64_t milliseconds = rd_kafka_message_timestamp(message, NULL);
+
+    if (milliseconds < 0)
+        return 0;
+    return milliseconds <= INSTANT_MAX / INSTANT_MILLISECOND ? milliseconds * INSTANT_MILLISECOND : INSTANT_MAX + 1;
 }
 
 static void hand_out(struct side *side, struct batch *batch)
@@ -268,7 +271,7 @@ static void hand_out(struct side *side, struct batch *batch)
         .input = side->input,
         .partition = side->partition,
         .offset = message->offset,
-        .timestamp = timestamp_of(message) * INSTANT_MILLISECOND,
+        .timestamp = timestamp_of(message),
     };
     record->key = copy_bytes(arena, message->key, message->key_len);
     record->value = copy_bytes(arena, message->payload, message->len);

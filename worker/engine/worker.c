@@ -359,6 +359,17 @@ static void note_misrouted(struct worker *worker, struct record *record)
 	         (long long)record->source.offset, (int)expected);
 }
 
+static bool decode_record(const struct worker *worker, struct arena *arena, struct record *record)
+{
+	if (record->source.timestamp > INSTANT_MAX) {
+		record->defect = (struct defect){ .reason = "invalid_timestamp" };
+		(void)snprintf(record->defect.text, sizeof record->defect.text,
+		               "the record's timestamp lies past the year 9999");
+		return false;
+	}
+	return decode_event(worker->decoder, arena, record->value, &record->event, &record->defect);
+}
+
 static void decode_new_records(struct worker *worker)
 {
 	struct batch *batch = worker->filling;
@@ -368,8 +379,7 @@ static void decode_new_records(struct worker *worker)
 	int64_t began = monotonic_now();
 	for (; worker->decoded_count < batch->records_count; worker->decoded_count++) {
 		struct record *record = &batch->records[worker->decoded_count];
-		record->readable =
-		        decode_event(worker->decoder, &batch->arena, record->value, &record->event, &record->defect);
+		record->readable = decode_record(worker, &batch->arena, record);
 		if (record->readable)
 			note_misrouted(worker, record);
 	}

@@ -30,7 +30,7 @@ create table drawdown.currency (
     thresholds       json,
     updated_at       timestamptz    not null default now(),
     constraint expiry_grace_has_no_months check
-        (expiry_grace >= interval '0' and extract(year from expiry_grace) = 0 and extract(month from expiry_grace) = 0)
+        (expiry_grace >= interval '0' and expiry_grace <= interval '3660 days' and extract(year from expiry_grace) = 0 and extract(month from expiry_grace) = 0)
 );
 comment on table drawdown.currency is 'Settings of the currencies that have any; the others go by the defaults. Lanes read it, never write it.';
 comment on column drawdown.currency.expiry_grace is 'How long after its expireAt a grant still pays usage from before it.';
