@@ -13,6 +13,7 @@
 
 enum {
 	COPY_CHUNK_SIZE = 64 * 1024,
+	SCRATCH_BLOCK_SIZE = 1024 * 1024,
 	SERVER_VERSION_MIN = 140000,
 	OUTCOME_TEXT_SIZE = 300,
 };
@@ -35,7 +36,7 @@ void postgres_init(struct postgres *postgres, const struct postgres_settings *se
 {
 	*postgres = (struct postgres){ .settings = *settings, .interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
 	assert(postgres->interrupt_fd >= 0);
-	arena_init(&postgres->scratch, 256 * 1024);
+	arena_init(&postgres->scratch, SCRATCH_BLOCK_SIZE);
 }
 
 void postgres_release(struct postgres *postgres)
@@ -102,7 +103,7 @@ static bool is_retried(const char *state)
 	return false;
 }
 
-/* Another connection may do better: shutting down, standby, idle too long, statements forgotten by a pooler or by DDL. */
+/* Another connection may do better: shutting down, standby, idle too long, a statement forgotten by a pooler, DDL. */
 static bool is_retried_anew(const char *state)
 {
 	static const char *const classes[] = { "08", "57P", "25", "26000", "0A000" };
@@ -318,10 +319,10 @@ enum outcome postgres_query(struct postgres *postgres, const struct postgres_sta
 	return OUTCOME_OK;
 }
 
-size_t postgres_rows(const PGresult *result)
+size_t postgres_rows(PGresult *result)
 {
 	size_t rows = 0;
-	for (const char *digit = PQcmdTuples((PGresult *)result); *digit; digit++) /* libpq forgot a const */
+	for (const char *digit = PQcmdTuples(result); *digit; digit++)
 		rows = rows * 10 + (size_t)(*digit - '0');
 	return rows;
 }

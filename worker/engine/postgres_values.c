@@ -7,7 +7,8 @@
 
 enum {
 	ARRAY_HEADER_SIZE = 20,
-	BYTES_SIZE_MIN = 256,
+	ELEMENT_SIZE = 16, /* of an array, with its length: most have about that */
+	BYTES_SIZE_MIN = 64,
 };
 
 /* Room for `size` more bytes; the caller fills them. */
@@ -117,9 +118,11 @@ struct postgres_bytes *postgres_add_value(struct postgres_params *params)
 struct postgres_bytes *postgres_add_array(struct postgres_params *params, enum postgres_type type, size_t count)
 {
 	struct postgres_bytes *bytes = postgres_add_value(params);
-	char *room = reserve(bytes, 4 + ARRAY_HEADER_SIZE);
 
 	assert(count <= INT_MAX / 64);
+	bytes->capacity = 4 + ARRAY_HEADER_SIZE + count * ELEMENT_SIZE;
+	bytes->data = arena_alloc(params->arena, bytes->capacity);
+	char *room = reserve(bytes, 4 + ARRAY_HEADER_SIZE);
 	write_int32(room, 0);
 	write_int32(room + 4, count ? 1 : 0); /* dimensions */
 	write_int32(room + 8, 1);             /* there may be nulls */

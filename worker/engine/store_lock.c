@@ -47,6 +47,17 @@ static void add_keys(struct postgres_params *params, struct account *const *acco
 	}
 }
 
+/* What is posted adds up to the balance; the core takes that for granted. */
+static bool adds_up(const struct account *account)
+{
+	credit_t sum = 0;
+
+	for (size_t i = 0; i < account->grants_count; i++)
+		if (account->grants[i].status == GRANT_ACTIVE && !credit_add(sum, account->grants[i].remaining, &sum))
+			return false;
+	return sum == account->balance;
+}
+
 static bool read_account(struct locking *locking, struct account *account, struct postgres_row *row)
 {
 	account->exists = true;
@@ -65,7 +76,8 @@ static bool read_account(struct locking *locking, struct account *account, struc
 		.offset = postgres_get_int64(row),
 		.event_time = postgres_get_instant(row),
 	};
-	return account_parse_grants(account, &locking->work->arena, postgres_get_text(row)) && !row->corrupt;
+	return account_parse_grants(account, &locking->work->arena, postgres_get_text(row)) && !row->corrupt &&
+	       adds_up(account);
 }
 
 /* Those that exist are locked in the order given, and read as they are under their lock. */
@@ -86,7 +98,8 @@ static enum outcome lock_existing(struct locking *locking, struct account **acco
 			(void)fail(locking->reterr, OUTCOME_FATAL, lock_accounts.where, "account %.*s/%.*s/%.*s is corrupt",
 			           TEXT_ARGS(account->key.customer_id), TEXT_ARGS(account->key.currency_id),
 			           TEXT_ARGS(account->key.resource_id));
-			fail_hint(locking->reterr, "a number or open_grants in its row is none that drawdown writes");
+			fail_hint(locking->reterr, "its row holds what drawdown does not write, or its open grants do not add up to the "
+			                           "balance: it was changed by hand or restored in part");
 			return OUTCOME_FATAL;
 		}
 	}

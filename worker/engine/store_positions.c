@@ -187,12 +187,13 @@ enum outcome store_create_positions(void *self, struct input_partition *partitio
 	return take_over_stubbornly(self, partitions, count, true, reterr);
 }
 
-static int compare_spans(const void *a, const void *b, void *config)
+/* By topic and partition; *first is the input whose topic's name comes first. */
+static int compare_spans(const void *a, const void *b, void *first)
 {
 	const struct span *a_span = *(const struct span *const *)a, *b_span = *(const struct span *const *)b;
-	const struct config *names = config;
-	int order = strcmp(names->input_topics[a_span->input], names->input_topics[b_span->input]);
-	return order ? order : (a_span->partition > b_span->partition) - (a_span->partition < b_span->partition);
+	if (a_span->input != b_span->input)
+		return a_span->input == *(enum input *)first ? -1 : 1;
+	return (a_span->partition > b_span->partition) - (a_span->partition < b_span->partition);
 }
 
 static enum outcome fail_fenced(const struct store_postgres *store, const struct span *const *spans, size_t count,
@@ -221,6 +222,8 @@ static enum outcome fail_fenced(const struct store_postgres *store, const struct
 static enum outcome move_lane(struct store_postgres *store, size_t lane, const struct batch *batch,
                               struct failure *reterr)
 {
+	char *const *topics = store->config->input_topics;
+	enum input first = strcmp(topics[INPUT_USAGE], topics[INPUT_COMMANDS]) < 0 ? INPUT_USAGE : INPUT_COMMANDS;
 	const struct span *spans[BATCH_SPANS_MAX];
 	size_t count = batch->spans_count;
 	struct postgres_params params;
@@ -228,7 +231,7 @@ static enum outcome move_lane(struct store_postgres *store, size_t lane, const s
 
 	for (size_t i = 0; i < count; i++)
 		spans[i] = &batch->spans[i];
-	qsort_r(spans, count, sizeof *spans, compare_spans, (void *)store->config);
+	qsort_r(spans, count, sizeof *spans, compare_spans, &first);
 
 	postgres_params_init(&params, &store->lanes[lane]);
 	struct postgres_bytes *topic = postgres_add_array(&params, POSTGRES_TEXT, count);
@@ -236,7 +239,7 @@ static enum outcome move_lane(struct store_postgres *store, size_t lane, const s
 	struct postgres_bytes *epoch = postgres_add_array(&params, POSTGRES_INT8, count);
 	struct postgres_bytes *recorded = postgres_add_array(&params, POSTGRES_INT8, count);
 	for (size_t i = 0; i < count; i++) {
-		postgres_put_text(topic, text_of(store->config->input_topics[spans[i]->input]));
+		postgres_put_text(topic, text_of(topics[spans[i]->input]));
 		postgres_put_int32(partition, spans[i]->partition);
 		postgres_put_int64(epoch, spans[i]->epoch);
 		postgres_put_int64(recorded, spans[i]->end);

@@ -70,7 +70,8 @@ static bool read_receipt(const struct store_postgres *store, struct arena *arena
 }
 
 /* Two keys of one hash: receipts would answer for each other. */
-static enum outcome check_keys(const struct lane_work *work, struct failure *reterr)
+static enum outcome check_keys(const struct store_postgres *store, const struct lane_work *work,
+                               struct failure *reterr)
 {
 	for (size_t i = 0; i < work->records_count; i++) {
 		const struct record *record = work->records[i];
@@ -79,9 +80,9 @@ static enum outcome check_keys(const struct lane_work *work, struct failure *ret
 		                 receipt->event_class == event_class_of(record->event.kind)))
 			continue;
 		(void)fail(reterr, OUTCOME_FATAL, find_receipts.where,
-		           "key of partition %d offset %lld of customer %.*s has the hash of another key in drawdown.receipt",
-		           (int)record->source.partition, (long long)record->source.offset,
-		           TEXT_ARGS(record->event.customer_id));
+		           "%s [%d] offset %lld: its key has the hash of another key in drawdown.receipt",
+		           store->config->input_topics[record->source.input], (int)record->source.partition,
+		           (long long)record->source.offset);
 		fail_hint(reterr, "chance cannot do this: key_hash or idempotency_key of the receipt was changed by hand");
 		return OUTCOME_FATAL;
 	}
@@ -118,7 +119,7 @@ static enum outcome look_up_receipts(struct store_postgres *store, struct postgr
 		if (!slot->receipt || slot->receipt->source.timestamp < receipt->source.timestamp)
 			slot->receipt = receipt;
 	}
-	return check_keys(work, reterr);
+	return check_keys(store, work, reterr);
 }
 
 static enum outcome look_up_grants(struct postgres *postgres, struct lane_work *work, struct failure *reterr)

@@ -9,7 +9,9 @@ static const struct postgres_statement copy_entries = { "store.settle", "copy_en
 static const struct postgres_statement copy_receipts = { "store.settle", "copy_receipts", sql_copy_receipts, { 0 } };
 static const struct postgres_statement copy_grants = { "store.settle", "copy_grants", sql_copy_grants, { 0 } };
 static const struct postgres_statement end_grants = { "store.settle", "end_grants", sql_end_grants, { 0 } };
-static const struct postgres_statement update_accounts = { "store.settle", "update_accounts", sql_update_accounts, { 0 } };
+static const struct postgres_statement update_accounts = {
+	"store.settle", "update_accounts", sql_update_accounts, { 0 },
+};
 
 /* One lane's call. */
 struct settling {
@@ -185,7 +187,7 @@ static enum outcome write_grants(struct settling *settling)
 }
 
 static enum outcome check_count(const struct settling *settling, const struct postgres_statement *statement,
-                                const PGresult *result, size_t expected)
+                                PGresult *result, size_t expected)
 {
 	size_t count = postgres_rows(result);
 
