@@ -44,6 +44,7 @@ struct batch {
 	struct lane_work lanes[BATCH_LANES_MAX];
 	size_t lanes_count;
 	bool recovery;         /* holds what may be recorded but unpublished */
+	uint64_t reading;      /* the loop's: batches of an older one are not published */
 	int64_t opened_at;     /* monotonic microseconds: first record */
 };
 

@@ -23,8 +23,8 @@ typedef void crew_notify(void *context);
 
 /* Starts the threads; aborts where they cannot be had. */
 struct crew *crew_new(size_t threads_count, crew_function *function, crew_notify *notify, void *context);
-/* Ends the threads. Those that do not end within timeout (microseconds) are left behind, with the crew's memory. */
-void crew_free(struct crew *crew, int64_t timeout);
+/* Ends the threads. False: some did not end within timeout (microseconds) and are left behind, with the crew's memory. */
+bool crew_free(struct crew *crew, int64_t timeout);
 
 /* The crew must be empty. */
 void crew_give(struct crew *crew, struct batch *batch);

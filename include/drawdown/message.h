@@ -10,6 +10,11 @@
 
 #include "drawdown/text.h"
 
+/* Key, value and headers of a dead letter, in bytes, before drawdown's own headers; a larger one is cut. */
+#define DEAD_LETTER_SIZE_MAX (1024 * 1024)
+/* What the topic must take for that: max.message.bytes. */
+#define DEAD_LETTER_TOPIC_SIZE_MIN (DEAD_LETTER_SIZE_MAX + 64 * 1024)
+
 enum output {
 	OUTPUT_LEDGER,
 	OUTPUT_BALANCES,

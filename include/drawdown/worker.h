@@ -16,8 +16,11 @@ struct worker;
 struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
                           const struct publish *publish);
 void worker_free(struct worker *worker);
+/* After worker_run: threads in calls that do not return were left behind. Then neither the worker nor the seams
+ * may be freed; end the process. */
+bool worker_has_left_threads(const struct worker *worker);
 
-/* Runs until it is told to stop or must. OK: stopped as asked, all that was read is published.
+/* Runs until it is told to stop or must. OK: stopped as asked; what was not published comes again.
  * FATAL: *reterr says why, and with which exit code. */
 enum outcome worker_run(struct worker *worker, struct failure *reterr);
 

@@ -151,7 +151,7 @@ static void close_all(struct process *process)
 static int report(enum outcome outcome, const struct failure *failure)
 {
 	if (outcome == OUTCOME_OK) {
-		log_line(LOG_INFO, "worker.stopped", "stopped; all that was read is published");
+		log_line(LOG_INFO, "worker.stopped", "stopped as asked");
 		return EXIT_OK;
 	}
 	log_failure(LOG_ERROR, failure);
@@ -175,6 +175,8 @@ static int run(struct process *process)
 	int exit_code = report(outcome, &failure);
 	metrics_set_ready(false, "stopping");
 	begin_deadline(outcome == OUTCOME_OK ? CLOSE_SECONDS_MAX : CLOSE_FATAL_SECONDS_MAX, exit_code);
+	if (worker && worker_has_left_threads(worker))
+		_exit(exit_code);
 	worker_free(worker);
 	return exit_code;
 }

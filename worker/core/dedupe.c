@@ -56,7 +56,7 @@ static enum reject_code check_record(const struct record *record, const struct r
 		if (event->created_at > record->source.timestamp + rules->future_tolerance)
 			return REJECT_IN_THE_FUTURE;
 	}
-	if (event->kind == EVENT_GRANT) {
+	if (terms) {
 		if (event->grant_id.size >= reserved.size && memcmp(event->grant_id.data, reserved.data, reserved.size) == 0)
 			return REJECT_RESERVED_ID;
 		if (terms->effective_at != INSTANT_NONE && terms->expire_at != INSTANT_NONE &&

@@ -96,20 +96,44 @@ static void add_outcomes(struct lane_work *work, const struct encoding *encoding
 	}
 }
 
+static size_t dead_letter_size(const struct record *record)
+{
+	size_t size = record->key.size + record->value.size;
+	for (size_t i = 0; i < record->headers_count; i++)
+		size += record->headers[i].name.size + record->headers[i].value.size;
+	return size;
+}
+
+/* One that no topic would take goes without its bytes: it stands in the log at its source, and stops nothing. */
+static void add_dead_letter(struct lane_work *work, const struct record *record, const struct encoding *encoding)
+{
+	struct message *message = append_message(work);
+	struct record shortened = *record;
+	size_t size = dead_letter_size(record);
+
+	if (size > DEAD_LETTER_SIZE_MAX) {
+		struct header *header = arena_alloc(&work->arena, sizeof *header);
+		*header = (struct header){ .name = TEXT_LITERAL("drawdown.cut"),
+			.value = arena_format(&work->arena, "%zu", size) };
+		shortened.value = TEXT_NULL;
+		shortened.headers = header;
+		shortened.headers_count = 1;
+		if (shortened.key.size > DECODE_TEXT_SIZE_MAX)
+			shortened.key = TEXT_NULL;
+	}
+	message->output = OUTPUT_DEAD_LETTERS;
+	message->partition_key = shortened.key;
+	message->partition_hint = shortened.source.partition;
+	message->key = shortened.key;
+	message->value = shortened.value;
+	message->headers = encode_dead_letter_headers(&work->arena, &shortened, encoding, &message->headers_count);
+}
+
 static void add_dead_letters(struct lane_work *work, const struct encoding *encoding)
 {
-	for (size_t i = 0; i < work->records_count; i++) {
-		const struct record *record = work->records[i];
-		if (record->readable)
-			continue;
-		struct message *message = append_message(work);
-		message->output = OUTPUT_DEAD_LETTERS;
-		message->partition_key = record->key;
-		message->partition_hint = record->source.partition;
-		message->key = record->key;
-		message->value = record->value;
-		message->headers = encode_dead_letter_headers(&work->arena, record, encoding, &message->headers_count);
-	}
+	for (size_t i = 0; i < work->records_count; i++)
+		if (!work->records[i]->readable)
+			add_dead_letter(work, work->records[i], encoding);
 }
 
 void work_encode(struct lane_work *work, const struct encoding *encoding)

@@ -104,10 +104,10 @@ struct crew *crew_new(size_t threads_count, crew_function *function, crew_notify
 	return crew;
 }
 
-void crew_free(struct crew *crew, int64_t timeout)
+bool crew_free(struct crew *crew, int64_t timeout)
 {
 	if (!crew)
-		return;
+		return true;
 	pthread_mutex_lock(&crew->mutex);
 	crew->closing = true;
 	pthread_cond_broadcast(&crew->given);
@@ -122,10 +122,11 @@ void crew_free(struct crew *crew, int64_t timeout)
 	for (size_t i = 0; i < crew->members_count; i++)
 		all_ended = pthread_timedjoin_np(crew->members[i].thread, NULL, &deadline) == 0 && all_ended;
 	if (!all_ended)
-		return;
+		return false;
 	pthread_cond_destroy(&crew->given);
 	pthread_mutex_destroy(&crew->mutex);
 	free(crew);
+	return true;
 }
 
 void crew_give(struct crew *crew, struct batch *batch)

@@ -38,7 +38,7 @@ static void add_partitions(const struct store_postgres *store, struct postgres_p
 
 /* Fills has_row, and the highest epoch and position of all lanes. */
 static enum outcome lock_rows(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                              int32_t *ret_lanes_count, struct failure *reterr)
+                              int32_t *ret_lanes_count, int *ret_rows_count, struct failure *reterr)
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
@@ -53,6 +53,7 @@ static enum outcome lock_rows(struct store_postgres *store, struct input_partiti
 	enum outcome outcome = postgres_query(&store->loop, &lock_positions, &params, &result, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
+	*ret_rows_count = PQntuples(result);
 	for (int i = 0; i < PQntuples(result); i++) {
 		struct postgres_row row = { .result = result, .row = i };
 		struct input_partition *partition = &partitions[postgres_get_int64(&row) - 1];
@@ -71,6 +72,21 @@ static enum outcome lock_rows(struct store_postgres *store, struct input_partiti
 	return OUTCOME_OK;
 }
 
+/* A statement that waited for another claim does not see the lanes' rows that it made: only one that sees no
+ * more than the one before has them all. */
+static enum outcome lock_all_rows(struct store_postgres *store, struct input_partition *partitions, size_t count,
+                                  int32_t *ret_lanes_count, struct failure *reterr)
+{
+	int rows_count = -1, rows_before;
+	enum outcome outcome;
+
+	do {
+		rows_before = rows_count;
+		outcome = lock_rows(store, partitions, count, ret_lanes_count, &rows_count, reterr);
+	} while (outcome == OUTCOME_OK && rows_count != rows_before);
+	return outcome;
+}
+
 /* The rows are locked: every lane of a predecessor has committed, or will find another epoch. */
 static enum outcome raise_epochs(struct store_postgres *store, struct input_partition *partitions, size_t count,
                                  struct failure *reterr)
@@ -80,7 +96,7 @@ static enum outcome raise_epochs(struct store_postgres *store, struct input_part
 	int32_t lanes_count = (int32_t)store->lanes_count;
 	size_t owned_count = 0;
 
-	enum outcome outcome = lock_rows(store, partitions, count, &lanes_count, reterr);
+	enum outcome outcome = lock_all_rows(store, partitions, count, &lanes_count, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (size_t i = 0; i < count; i++) {

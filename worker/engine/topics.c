@@ -22,12 +22,17 @@ static void set(struct topic_plan *plan, const char *name, const char *value)
 	(void)snprintf(setting->value, sizeof setting->value, "%s", value);
 }
 
+static void set_integer(struct topic_plan *plan, const char *name, int64_t value)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof text, "%lld", (long long)value);
+	set(plan, name, text);
+}
+
 static void set_duration(struct topic_plan *plan, const char *name, int64_t microseconds)
 {
-	char value[32];
-
-	(void)snprintf(value, sizeof value, "%lld", (long long)(microseconds / INSTANT_MILLISECOND));
-	set(plan, name, value);
+	set_integer(plan, name, microseconds / INSTANT_MILLISECOND);
 }
 
 /* A record may outlive its retention by a segment: segments are kept short, so that the dedupe window covers both. */
@@ -55,6 +60,7 @@ static void plan_output(const struct config *config, enum output output, struct 
 		break;
 	case OUTPUT_DEAD_LETTERS:
 		set_retention(plan, config->topics_dead_letters_retention);
+		set_integer(plan, "max.message.bytes", DEAD_LETTER_TOPIC_SIZE_MIN);
 		break;
 	case OUTPUT_COUNT:
 		assert(!"no output");

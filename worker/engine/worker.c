@@ -10,7 +10,8 @@
  *   4. After an assignment or a rewind, all in [committed, recorded) is handled as one batch before
  *      anything new.
  *   5. An assignment is given back only when nothing of it is in flight.
- *   6. Nothing is decided from memory about what Kafka or PostgreSQL hold: after a failure both are asked.
+ *   6. After a rewind nothing that was read before it is published any more: it comes again.
+ *   7. Nothing is decided from memory about what Kafka or PostgreSQL hold: after a failure both are asked.
  *
  * States (enum worker_state)                     left for, by
  *   WAITING     no assignment                    CLAIMING: assigned
@@ -46,6 +47,7 @@
 #define REWIND_PAUSE_MAX_MS 5000
 #define FENCED_PAUSE_MS 3000 /* longer than a heartbeat: time to hear that the partitions are gone */
 #define REWINDS_MAX 30       /* in a row, without one batch published */
+#define LANE_ATTEMPTS_MAX 10 /* of one batch; then it comes again in halves */
 #define DRAIN_TIMEOUT (15 * INSTANT_SECOND)
 #define ABANDON_TIMEOUT (10 * INSTANT_SECOND)
 
@@ -68,9 +70,11 @@ struct worker {
 
 	enum worker_state state;
 	size_t records_max;      /* halved when a batch made too many entries */
+	uint64_t reading;        /* counts rewinds: what was read before the newest is stale */
 	unsigned retries_count;  /* of the loop's own calls, in a row */
 	unsigned rewinds_count;  /* in a row */
 	int rewind_pause_ms;     /* before the next try */
+	bool has_left_threads;   /* that would not end: they may still touch this struct and the seams */
 	bool is_assigned;        /* an assignment is ours until it has been given back */
 	bool is_revoked;         /* and is asked back */
 	int64_t drain_deadline;  /* monotonic */
@@ -121,13 +125,18 @@ void worker_free(struct worker *worker)
 {
 	if (!worker)
 		return;
-	assert(!worker->lanes && !worker->publisher);
+	assert(!worker->lanes && !worker->publisher && !worker_has_left_threads(worker));
 	for (size_t i = 0; i < BATCHES_COUNT; i++)
 		batch_release(&worker->batches[i]);
 	decoder_free(worker->decoder);
 	pthread_cond_destroy(&worker->abandoned);
 	pthread_mutex_destroy(&worker->mutex);
 	free(worker);
+}
+
+bool worker_has_left_threads(const struct worker *worker)
+{
+	return worker->has_left_threads;
 }
 
 void worker_stop(struct worker *worker)
@@ -192,6 +201,12 @@ static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, 
 		log_failure(LOG_WARNING, reterr);
 		if (!pause_before_retry(worker, attempt))
 			return abandoned(reterr);
+		/* It may be too much for one statement's time; a recovery cannot be made smaller. */
+		if (attempt + 1 == LANE_ATTEMPTS_MAX && !batch->recovery) {
+			set_abandon(worker, true);
+			reterr->outcome = OUTCOME_REJECT;
+			return OUTCOME_REJECT;
+		}
 	}
 }
 
@@ -259,6 +274,7 @@ static void open_batch(struct worker *worker)
 	if (worker->filling || worker->idle_count == 0)
 		return;
 	worker->filling = worker->idle[--worker->idle_count];
+	worker->filling->reading = worker->reading;
 	worker->decoded_count = 0;
 	worker->is_closed = false;
 }
@@ -313,6 +329,10 @@ static enum outcome collect(struct worker *worker, struct failure *reterr)
 	if (batch) {
 		assert(!worker->decided);
 		worker->decided = batch;
+	}
+	if (worker->decided && worker->decided->reading != worker->reading) {
+		recycle(worker, worker->decided);
+		worker->decided = NULL;
 	}
 	if (worker->decided && crew_is_empty(worker->publisher)) {
 		crew_give(worker->publisher, worker->decided);
@@ -448,6 +468,17 @@ static enum outcome turn_waiting(struct worker *worker, struct failure *reterr)
 	return OUTCOME_OK;
 }
 
+/* Another owner may have made the row meanwhile, and gone on from it. */
+static enum outcome create_row(struct worker *worker, struct input_partition *partition, struct failure *reterr)
+{
+	enum outcome outcome = worker->store->create_positions(worker->store->self, partition, 1, reterr);
+
+	if (outcome != OUTCOME_OK || partition->recorded == partition->position)
+		return outcome;
+	return fail(reterr, OUTCOME_REWIND, "worker.positions", "%s [%d] was begun by another worker",
+	            worker->config->input_topics[partition->input], (int)partition->partition);
+}
+
 /* Make the starts of new partitions durable, in Kafka first, then in PostgreSQL. */
 static enum outcome start_new_partitions(struct worker *worker, struct input_partition *partitions, size_t count,
                                          const enum position_case *cases, struct failure *reterr)
@@ -463,7 +494,7 @@ static enum outcome start_new_partitions(struct worker *worker, struct input_par
 		outcome = worker->source->commit_start(worker->source->self, fresh, fresh_count, reterr);
 	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
 		if (cases[i] == POSITION_NEW || cases[i] == POSITION_STARTED)
-			outcome = worker->store->create_positions(worker->store->self, &partitions[i], 1, reterr);
+			outcome = create_row(worker, &partitions[i], reterr);
 	return outcome;
 }
 
@@ -474,17 +505,21 @@ static enum outcome recall_lost(struct worker *worker, const struct input_partit
 	const char *topic = worker->config->input_topics[partition->input];
 	struct batch *batch = worker->filling;
 
-	log_line(LOG_ERROR, "worker.truncated",
-	         "retention took %s [%d] from %lld to %lld before it was published: %lld offsets are published from the "
-	         "database, %lld were never read and are lost; hint=raise the topic's retention",
-	         topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
-	         (long long)(to - from), (long long)(partition->log_start - to));
-	if (from == to)
-		return OUTCOME_OK;
-	enum outcome outcome = worker->store->recall_range(worker->store->self, partition->input, partition->partition, from,
-	                                                   to, batch, reterr);
+	size_t before = batch->records_count;
+	enum outcome outcome = OUTCOME_OK;
+
+	if (from < to)
+		outcome = worker->store->recall_range(worker->store->self, partition->input, partition->partition, from, to, batch,
+		                                      reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
+	log_line(LOG_ERROR, "worker.truncated",
+	         "retention took %s [%d] from %lld to %lld before it was published: %zu records are published from the "
+	         "database, the others are lost; hint=raise the topic's retention",
+	         topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
+	         batch->records_count - before);
+	if (from == to)
+		return OUTCOME_OK;
 	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch);
 	worker->decoded_count = batch->records_count;
 	return OUTCOME_OK;
@@ -569,7 +604,7 @@ static enum outcome turn_recovering(struct worker *worker, struct failure *reter
 	}
 	if (!worker->is_closed)
 		return OUTCOME_OK;
-	if (worker->filling->records_count)
+	if (worker->filling->spans_count)
 		outcome = dispatch(worker, reterr);
 	else
 		discard_filling(worker);
@@ -687,6 +722,7 @@ static void plan_rewind(struct worker *worker, const struct failure *failure)
 	int pause_ms = worker->rewinds_count < 6 ? REWIND_PAUSE_FIRST_MS << worker->rewinds_count : REWIND_PAUSE_MAX_MS;
 
 	metrics_count(COUNTER_REWINDS, 1);
+	worker->reading++;
 	worker->rewinds_count++;
 	worker->rewind_pause_ms = pause_ms < REWIND_PAUSE_MAX_MS ? pause_ms : REWIND_PAUSE_MAX_MS;
 	if (failure->exit_code == EXIT_FENCED) {
@@ -765,6 +801,13 @@ static enum outcome open_publisher(struct worker *worker, struct failure *reterr
 	}
 }
 
+/* What was abandoned comes again to the next owner. */
+static enum outcome stop_abandoning(struct failure *reterr)
+{
+	log_line(LOG_WARNING, "worker.abandoned", "stopped with work in flight, which comes again: %s", reterr->text);
+	return OUTCOME_OK;
+}
+
 static enum outcome run(struct worker *worker, struct failure *reterr)
 {
 	bool is_stopped = false;
@@ -772,11 +815,15 @@ static enum outcome run(struct worker *worker, struct failure *reterr)
 	enter(worker, WORKER_WAITING);
 	while (!is_stopped) {
 		metrics_heartbeat();
-		if (atomic_load(&worker->stop_requests) && worker->state != WORKER_STOPPING)
+		if (atomic_load(&worker->stop_requests) && worker->state != WORKER_STOPPING) {
+			/* What a rewind has dropped leaves a gap: nothing behind it may be published. */
+			if (worker->state == WORKER_REWINDING)
+				return stop_abandoning(reterr);
 			enter(worker, WORKER_STOPPING);
+		}
 		enum outcome outcome = act(worker, turn(worker, &is_stopped, reterr), reterr);
 		if (outcome == OUTCOME_REWIND)
-			return OUTCOME_OK; /* stopping: what was abandoned comes again to the next owner */
+			return stop_abandoning(reterr);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 	}
@@ -797,8 +844,9 @@ enum outcome worker_run(struct worker *worker, struct failure *reterr)
 	outcome = run(worker, reterr);
 	enter(worker, WORKER_STOPPING);
 	set_abandon(worker, true);
-	crew_free(worker->lanes, ABANDON_TIMEOUT);
-	crew_free(worker->publisher, ABANDON_TIMEOUT);
+	bool have_lanes_ended = crew_free(worker->lanes, ABANDON_TIMEOUT);
+	bool has_publisher_ended = crew_free(worker->publisher, ABANDON_TIMEOUT);
+	worker->has_left_threads = !have_lanes_ended || !has_publisher_ended;
 	worker->lanes = worker->publisher = NULL;
 	return outcome;
 }
