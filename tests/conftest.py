@@ -1,6 +1,8 @@
 """Fixtures: the servers of the run, and an installation of one's own for each test."""
 
 import itertools
+import os
+import random
 
 import pytest
 
@@ -31,6 +33,14 @@ def install(servers, tmp_path):
     yield make
     for installation in made:
         installation.close()
+
+
+@pytest.fixture
+def chance():
+    """Randomness with a seed that is printed, and taken back from $DRAWDOWN_SEED."""
+    seed = int(os.environ.get("DRAWDOWN_SEED", random.randrange(2**32)))
+    print(f"DRAWDOWN_SEED={seed}")
+    return random.Random(seed)
 
 
 @pytest.fixture

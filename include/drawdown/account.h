@@ -31,7 +31,7 @@ struct text account_key_format(const struct account_key *key, struct arena *aren
 
 enum grant_status {
 	GRANT_SCHEDULED, /* effectiveAt has not come: not posted */
-	GRANT_ACTIVE,    /* posted */
+	GRANT_ACTIVE,	 /* posted */
 };
 
 /* An open grant: not yet used up, expired or voided. The overdraft has a remaining below zero. */
@@ -42,7 +42,7 @@ struct grant {
 	credit_t remaining; /* scheduled: its whole amount */
 	int32_t priority;
 	instant_t effective_at;
-	instant_t expire_at; /* INSTANT_NONE: never */
+	instant_t expire_at;  /* INSTANT_NONE: never */
 	instant_t created_at; /* the account's clock when it was granted */
 	int64_t ordinal;      /* the account's how-manieth grant: ties of created_at */
 };
@@ -50,8 +50,8 @@ struct grant {
 /* Settings of a currency: a row of drawdown.currency, or these defaults. */
 struct currency {
 	struct text currency_id;
-	bool named;            /* a row names it */
-	int64_t expiry_grace;  /* microseconds; default 0 */
+	bool named;	      /* a row names it */
+	int64_t expiry_grace; /* microseconds; default 0 */
 };
 
 /* The newest input that the account includes: how fresh it is. */
@@ -64,14 +64,14 @@ struct freshness {
 
 struct account {
 	struct account_key key;
-	bool exists;          /* has a row, or gets one in this transaction */
-	bool touched;         /* changed since it was locked */
+	bool exists;	      /* has a row, or gets one in this transaction */
+	bool touched;	      /* changed since it was locked */
 	bool may_create;      /* a permitted grant of this batch names it: a missing row is made, also for what
-	                       * else of this batch is of the same customer and currency */
+			       * else of this batch is of the same customer and currency */
 	bool currency_known;  /* its customer ever had a grant in this currency, or a row names it, or all are open */
-	int64_t seq;          /* of the newest entry; 0: none */
+	int64_t seq;	      /* of the newest entry; 0: none */
 	credit_t balance;     /* sum of all entries */
-	credit_t held;        /* what open holds keep; 0 until there are holds */
+	credit_t held;	      /* what open holds keep; 0 until there are holds */
 	credit_t granted;     /* sum of all CREDITS_GRANTED */
 	credit_t consumed;    /* sum of all consumption, positive */
 	instant_t clock;      /* newest `now`; INSTANT_NONE at first. Never goes back */

@@ -43,9 +43,9 @@ struct batch {
 	struct text membership; /* the group's metadata as copied at assignment; opaque to all but the seams */
 	struct lane_work lanes[BATCH_LANES_MAX];
 	size_t lanes_count;
-	bool recovery;         /* holds what may be recorded but unpublished */
-	uint64_t reading;      /* the loop's: batches of an older one are not published */
-	int64_t opened_at;     /* monotonic microseconds: first record */
+	bool recovery;	   /* holds what may be recorded but unpublished */
+	uint64_t reading;  /* the loop's: batches of an older one are not published */
+	int64_t opened_at; /* monotonic microseconds: first record */
 };
 
 void batch_init(struct batch *batch, size_t records_capacity, size_t lanes_count, size_t arena_block_size);
@@ -56,7 +56,8 @@ void batch_reset(struct batch *batch);
  * stable only once the batch is closed. */
 struct record *batch_append(struct batch *batch);
 /* Note that `offset` of the partition is in the batch; begin and epoch are used at its first record. */
-void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch);
+void batch_cover(
+	struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch);
 
 /* Hand each record to its lane: readable ones by hash of the customer, the others to lane 0. */
 void batch_split(struct batch *batch);

@@ -23,12 +23,14 @@ typedef void crew_notify(void *context);
 
 /* Starts the threads; aborts where they cannot be had. */
 struct crew *crew_new(size_t threads_count, crew_function *function, crew_notify *notify, void *context);
-/* Ends the threads. False: some did not end within timeout (microseconds) and are left behind, with the crew's memory. */
+/* Ends the threads. False: some did not end within timeout (microseconds) and are left behind, with the crew's memory.
+ */
 bool crew_free(struct crew *crew, int64_t timeout);
 
 /* The crew must be empty. */
 void crew_give(struct crew *crew, struct batch *batch);
-/* NULL: empty, or still at work. Otherwise the batch, with the gravest outcome of its parts: FATAL, REJECT, REWIND, OK. */
+/* NULL: empty, or still at work. Otherwise the batch, with the gravest outcome of its parts: FATAL, REJECT, REWIND, OK.
+ */
 struct batch *crew_take(struct crew *crew, enum outcome *ret_outcome, struct failure *reterr);
 bool crew_is_empty(struct crew *crew);
 

@@ -16,8 +16,8 @@ struct text encode_balance(struct arena *arena, const struct account *account, c
 struct text encode_outcome(struct arena *arena, const struct record *record, const struct encoding *encoding);
 /* Headers of a dead letter: the record's own first, then drawdown.reason, .error, .topic, .partition,
  * .offset, .timestamp (RFC 3339). */
-struct header *encode_dead_letter_headers(struct arena *arena, const struct record *record,
-                                          const struct encoding *encoding, size_t *ret_headers_count);
+struct header *encode_dead_letter_headers(
+	struct arena *arena, const struct record *record, const struct encoding *encoding, size_t *ret_headers_count);
 
 /* An input event, for the producing subcommands and for tests. */
 struct text encode_event(struct arena *arena, const struct event *event, enum output_format format);

@@ -38,7 +38,7 @@ struct grant_terms {
 	enum grant_type grant_type;
 	int32_t priority;
 	instant_t effective_at; /* INSTANT_NONE: at once */
-	instant_t expire_at;    /* INSTANT_NONE: never */
+	instant_t expire_at;	/* INSTANT_NONE: never */
 	bool has_cost;
 	credit_t cost_amount;
 	struct text cost_currency;
@@ -52,14 +52,14 @@ struct event {
 	struct text currency_id;
 	struct text resource_id; /* absent: the unscoped account */
 	struct text idempotency_key;
-	credit_t amount;         /* consume, grant; 0 elsewhere */
-	instant_t created_at;    /* INSTANT_NONE where not given */
-	struct text dimensions;  /* consume: a JSON object, canonical; absent where not given */
-	struct text grant_id;    /* grant (derived from the key where not given), void */
-	struct text comment;     /* grant, void */
+	credit_t amount;		 /* consume, grant; 0 elsewhere */
+	instant_t created_at;		 /* INSTANT_NONE where not given */
+	struct text dimensions;		 /* consume: a JSON object, canonical; absent where not given */
+	struct text grant_id;		 /* grant (derived from the key where not given), void */
+	struct text comment;		 /* grant, void */
 	const struct grant_terms *terms; /* grant only */
-	struct hash128 key_hash;    /* customer, class, idempotency key */
-	struct hash128 fingerprint; /* the content that decides "same or other" (worker/core/RULES.md 6) */
+	struct hash128 key_hash;	 /* customer, class, idempotency key */
+	struct hash128 fingerprint;	 /* the content that decides "same or other" (worker/core/RULES.md 6) */
 };
 
 enum event_class event_class_of(enum event_kind kind);

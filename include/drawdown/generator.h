@@ -14,11 +14,11 @@
 struct generator_options {
 	const char *currency_id;
 	int64_t customers_count; /* made-up customers "customer-0000001", ... */
-	double skew;             /* exponent of Zipf's law, below 1; 0: all alike */
+	double skew;		 /* exponent of Zipf's law, below 1; 0: all alike */
 	double duplicates_share; /* of all events: an earlier one again, 0 to below 1 */
 	credit_t amount_min;
 	credit_t amount_max;
-	uint64_t seed;           /* the same seed gives the same events */
+	uint64_t seed; /* the same seed gives the same events */
 	/* A CSV trace instead: TIMESTAMP,ContextTokens,GeneratedTokens. Row n belongs to customer acme-<n mod 97>
 	 * with key <file stem>:<n>, costs 0.0000025 a context token and 0.00001 a generated one, and happened
 	 * at its time, shifted so that the trace ends now. */
@@ -28,8 +28,8 @@ struct generator_options {
 struct generator;
 
 /* REJECT where the trace cannot be read. */
-enum outcome generator_new(const struct generator_options *options, struct generator **ret_generator,
-                           struct failure *reterr);
+enum outcome generator_new(
+	const struct generator_options *options, struct generator **ret_generator, struct failure *reterr);
 void generator_free(struct generator *generator);
 
 /* How many different customers there are, and the name of one, 0 to count - 1. */
@@ -39,7 +39,7 @@ struct text generator_customer(const struct generator *generator, int64_t number
 /* The next event, its texts valid until the next call; *ret_duplicate where it is an earlier one again.
  * OK with *ret_end true: the trace has no more. REJECT: a row that cannot be understood, with its number. */
 enum outcome generator_next(struct generator *generator, struct event *ret_event, bool *ret_duplicate, bool *ret_end,
-                            struct failure *reterr);
+	struct failure *reterr);
 /* Rows of the trace; 0 where there is no end. */
 uint64_t generator_total(const struct generator *generator);
 

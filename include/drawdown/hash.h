@@ -20,7 +20,10 @@ struct hash128 {
 /* Over the parts in order, each with its length, so that ("ab","c") differs from ("a","bc"). */
 struct hash128 hash128_of(const struct text *parts, size_t parts_count);
 
-static inline bool hash128_equal(struct hash128 a, struct hash128 b) { return memcmp(a.bytes, b.bytes, 16) == 0; }
+static inline bool hash128_equal(struct hash128 a, struct hash128 b)
+{
+	return memcmp(a.bytes, b.bytes, 16) == 0;
+}
 /* First 8 bytes, for tables in memory. */
 static inline uint64_t hash128_prefix(struct hash128 hash)
 {

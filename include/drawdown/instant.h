@@ -28,8 +28,14 @@ size_t instant_format(instant_t instant, char text[INSTANT_TEXT_SIZE]);
 
 /* Microseconds since 2000-01-01T00:00:00Z: PostgreSQL's binary timestamptz. */
 #define INSTANT_POSTGRES_EPOCH 946684800000000LL
-static inline int64_t instant_to_postgres(instant_t instant) { return instant - INSTANT_POSTGRES_EPOCH; }
-static inline instant_t instant_from_postgres(int64_t value) { return value + INSTANT_POSTGRES_EPOCH; }
+static inline int64_t instant_to_postgres(instant_t instant)
+{
+	return instant - INSTANT_POSTGRES_EPOCH;
+}
+static inline instant_t instant_from_postgres(int64_t value)
+{
+	return value + INSTANT_POSTGRES_EPOCH;
+}
 
 /* The wall clock, for logs and rates. It decides nothing about money. */
 instant_t instant_now(void);

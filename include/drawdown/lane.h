@@ -12,6 +12,6 @@
 /* OK: durable, and the lane's messages are encoded. Anything else: rolled back (or in doubt, which the
  * receipts will answer); the same call may be made again. Called by the lane's thread. */
 enum outcome lane_run(const struct config *config, const struct store *store, size_t lane, struct batch *batch,
-                      struct failure *reterr);
+	struct failure *reterr);
 
 #endif

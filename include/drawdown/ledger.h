@@ -107,13 +107,13 @@ struct receipt {
 	enum reject_code code;
 	credit_t requested_amount;
 	credit_t applied_amount;
-	credit_t balance;     /* after it */
-	int64_t range_first;  /* first entry written while it was handled, advance included; 0: none */
-	int64_t range_last;   /* the last of them; 0: none */
-	int64_t first_seq;    /* the event's own entries; 0: none */
+	credit_t balance;    /* after it */
+	int64_t range_first; /* first entry written while it was handled, advance included; 0: none */
+	int64_t range_last;  /* the last of them; 0: none */
+	int64_t first_seq;   /* the event's own entries; 0: none */
 	int64_t last_seq;
 	struct source_position source;
-	bool own_topic;       /* its source topic is one of the configured inputs */
+	bool own_topic; /* its source topic is one of the configured inputs */
 };
 
 enum grant_end {

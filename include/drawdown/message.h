@@ -32,9 +32,9 @@ struct header {
 struct message {
 	enum output output;
 	struct text partition_key; /* the partition is murmur2 of this: the customer's. Absent: `partition_hint` */
-	int32_t partition_hint;    /* modulo the topic's partitions */
-	struct text key;           /* absent: null */
-	struct text value;         /* absent: null */
+	int32_t partition_hint;	   /* modulo the topic's partitions */
+	struct text key;	   /* absent: null */
+	struct text value;	   /* absent: null */
 	const struct header *headers;
 	size_t headers_count;
 };

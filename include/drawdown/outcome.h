@@ -12,39 +12,39 @@
 
 enum outcome {
 	OUTCOME_OK = 0,
-	OUTCOME_RETRY,  /* nothing is wrong with the work: do the same again */
+	OUTCOME_RETRY,	/* nothing is wrong with the work: do the same again */
 	OUTCOME_REWIND, /* drop what is in flight, read positions again, go on from there */
 	OUTCOME_REJECT, /* the input or the request is at fault: say so, go on */
-	OUTCOME_FATAL,  /* a human must act: stop the process */
+	OUTCOME_FATAL,	/* a human must act: stop the process */
 };
 
 /* Exit codes of every subcommand; `drawdown --help` prints this table. */
 enum exit_code {
-	EXIT_OK = 0,          /* done */
-	EXIT_USAGE = 1,       /* wrong option, argument or configuration; nothing was touched */
-	EXIT_FAILED = 2,      /* a server refused or could not be reached */
-	EXIT_DIFFERENCE = 3,  /* a check found a difference */
-	EXIT_REJECTED = 4,    /* the input was rejected, in conflict, or dead-lettered */
-	EXIT_TIMEOUT = 5,     /* no outcome in time; asking again with the same key is safe */
-	EXIT_FENCED = 6,      /* another process holds our identity or partitions */
-	EXIT_POSITIONS = 7,   /* positions in Kafka and PostgreSQL contradict each other */
-	EXIT_STUCK = 8,       /* the watchdog gave up on Kafka; a restart is the remedy */
+	EXIT_OK = 0,	     /* done */
+	EXIT_USAGE = 1,	     /* wrong option, argument or configuration; nothing was touched */
+	EXIT_FAILED = 2,     /* a server refused or could not be reached */
+	EXIT_DIFFERENCE = 3, /* a check found a difference */
+	EXIT_REJECTED = 4,   /* the input was rejected, in conflict, or dead-lettered */
+	EXIT_TIMEOUT = 5,    /* no outcome in time; asking again with the same key is safe */
+	EXIT_FENCED = 6,     /* another process holds our identity or partitions */
+	EXIT_POSITIONS = 7,  /* positions in Kafka and PostgreSQL contradict each other */
+	EXIT_STUCK = 8,	     /* the watchdog gave up on Kafka; a restart is the remedy */
 };
 
 struct failure {
 	enum outcome outcome;
 	enum exit_code exit_code; /* for OUTCOME_FATAL; EXIT_FAILED unless set */
-	const char *where;        /* static: "store.commit" */
-	char text[512];           /* fact first, no full stop */
-	char hint[256];           /* what to do, or empty */
+	const char *where;	  /* static: "store.commit" */
+	char text[512];		  /* fact first, no full stop */
+	char hint[256];		  /* what to do, or empty */
 };
 
 /*
  * Fill `reterr` (may be NULL) and return `outcome`:
  *     return fail(reterr, OUTCOME_RETRY, "store.commit", "could not commit: %s", why);
  */
-__attribute__((format(printf, 4, 5))) enum outcome
-fail(struct failure *reterr, enum outcome outcome, const char *where, const char *format, ...);
+__attribute__((format(printf, 4, 5))) enum outcome fail(
+	struct failure *reterr, enum outcome outcome, const char *where, const char *format, ...);
 
 /* Add what to do about it. */
 __attribute__((format(printf, 2, 3))) void fail_hint(struct failure *reterr, const char *format, ...);

@@ -59,14 +59,14 @@ struct postgres_settings {
 	int64_t lock_timeout;
 	int64_t statement_timeout;
 	int64_t idle_timeout;
-	bool index_lookups_only; /* plans for arrays of keys, whatever the statistics say */
+	bool index_lookups_only;  /* plans for arrays of keys, whatever the statistics say */
 	PQnoticeProcessor notice; /* NULL: to the log */
 	void *notice_self;
 };
 
 struct postgres {
 	struct postgres_settings settings;
-	PGconn *connection; /* NULL: closed */
+	PGconn *connection;   /* NULL: closed */
 	struct arena scratch; /* parameters; the caller resets it when a call begins */
 	const struct postgres_statement *prepared[POSTGRES_STATEMENTS_MAX];
 	size_t prepared_count;
@@ -123,12 +123,12 @@ struct postgres_bytes *postgres_add_array(struct postgres_params *params, enum p
 /* Run a prepared statement (it is prepared at first use). *ret_result (NULL: rows are of no interest) is
  * PQclear'ed by the caller; its columns have the statement's types. `params` may be NULL. */
 enum outcome postgres_query(struct postgres *postgres, const struct postgres_statement *statement,
-                            const struct postgres_params *params, PGresult **ret_result, struct failure *reterr);
+	const struct postgres_params *params, PGresult **ret_result, struct failure *reterr);
 /* How many rows a result has returned or changed. */
 size_t postgres_rows(PGresult *result);
 /* Run text that returns no rows, several statements too. A COMMIT that became a ROLLBACK is RETRY. */
-enum outcome postgres_execute(struct postgres *postgres, const char *where, const char *name, const char *text,
-                              struct failure *reterr);
+enum outcome postgres_execute(
+	struct postgres *postgres, const char *where, const char *name, const char *text, struct failure *reterr);
 
 /* Binary COPY FROM STDIN: begin, (row, its put_*)*, end. After a failure only postgres_abort may follow. */
 struct postgres_copy {
@@ -138,7 +138,7 @@ struct postgres_copy {
 	size_t rows_count;
 };
 enum outcome postgres_copy_begin(struct postgres_copy *copy, struct postgres *postgres,
-                                 const struct postgres_statement *statement, struct failure *reterr);
+	const struct postgres_statement *statement, struct failure *reterr);
 enum outcome postgres_copy_row(struct postgres_copy *copy, int16_t fields_count, struct failure *reterr);
 enum outcome postgres_copy_end(struct postgres_copy *copy, struct failure *reterr);
 
@@ -146,7 +146,7 @@ enum outcome postgres_copy_end(struct postgres_copy *copy, struct failure *reter
 struct postgres_row {
 	const PGresult *result;
 	int row;
-	int column; /* the next one */
+	int column;   /* the next one */
 	bool corrupt; /* a value was none that C can hold */
 };
 bool postgres_is_null(const struct postgres_row *row); /* the next one; does not step */

@@ -37,7 +37,7 @@ bool reject_is_of_record(enum reject_code code);
 
 /* Bring the account to `now` (never back). */
 void advance_account(struct lane_work *work, const struct rules *rules, struct account *account,
-                     const struct record *record, instant_t now);
+	const struct record *record, instant_t now);
 
 /* createdAt, else the record's time, but never after the account's clock (RULES.md 3). */
 instant_t record_event_time(const struct record *record, const struct account *account);

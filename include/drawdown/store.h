@@ -25,8 +25,8 @@ struct store {
 	 * A stopped predecessor that holds the rows is terminated after lock_timeout. */
 	enum outcome (*claim)(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
 	/* Make the rows of new partitions, recorded = position, and fill epoch and recorded. */
-	enum outcome (*create_positions)(void *self, struct input_partition *partitions, size_t count,
-	                                 struct failure *reterr);
+	enum outcome (*create_positions)(
+		void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
 	/* Make sure that the generations of receipts for the batch's timestamps exist. */
 	enum outcome (*prepare)(void *self, const struct batch *batch, struct failure *reterr);
 	/* Append what records with offsets in [from, to) of the partition left behind, for what retention took
@@ -34,13 +34,13 @@ struct store {
 	 * The lanes find the receipt as the record's own and recall the rest. What left no receipt
 	 * (duplicates, conflicts, answers that depend on the record alone, dead letters) is lost. */
 	enum outcome (*recall_range)(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
-	                             struct batch *batch, struct failure *reterr);
+		struct batch *batch, struct failure *reterr);
 
 	/* BEGIN, then move this lane's `recorded` to each span's end where the epoch is still ours. */
 	enum outcome (*begin)(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
 	/* Create missing accounts that may exist, lock all in order, fill them; fills currencies. */
-	enum outcome (*lock)(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
-	                     struct failure *reterr);
+	enum outcome (*lock)(
+		void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr);
 	/* In a later statement: fill key_slots with receipts, grants_known. */
 	enum outcome (*look_up)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 	/* Read the entries of the records that have their own receipt into `recalled`. */

@@ -24,7 +24,7 @@ struct store_postgres {
 	struct postgres lanes[BATCH_LANES_MAX];
 	struct postgres loop;
 	char names[BATCH_LANES_MAX + 1][STORE_NAME_SIZE]; /* of the connections */
-	int64_t generations[STORE_GENERATIONS_MAX]; /* numbers: timestamp / dedupe.generation, rounded down */
+	int64_t generations[STORE_GENERATIONS_MAX];	  /* numbers: timestamp / dedupe.generation, rounded down */
 	size_t generations_count;
 };
 
@@ -35,17 +35,17 @@ enum input store_input_of(const struct store_postgres *store, struct text topic)
 enum outcome store_fail_corrupt(const struct postgres_statement *statement, struct failure *reterr);
 
 enum outcome store_claim(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
-enum outcome store_create_positions(void *self, struct input_partition *partitions, size_t count,
-                                    struct failure *reterr);
+enum outcome store_create_positions(
+	void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
 enum outcome store_begin(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
 
-enum outcome store_lock(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
-                        struct failure *reterr);
+enum outcome store_lock(
+	void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr);
 
 enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
-                                struct batch *batch, struct failure *reterr);
+	struct batch *batch, struct failure *reterr);
 
 enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 

@@ -26,13 +26,13 @@ struct submission {
 };
 
 #define SUBMIT_TIMEOUT (30 * INSTANT_SECOND)
-#define SUBMIT_OPTIONS(submission)                                                                                     \
-	{ "resource", "ID", "the customer's account of this resource", .text = &(submission).resource_id },           \
-		{ "key", "KEY", "idempotency key: the same key is handled once (a random one, which is printed)",     \
-			.text = &(submission).idempotency_key },                                                      \
-		{ "no-wait", NULL, "leave as soon as the brokers have it", .flag = &(submission).no_wait },           \
-	{                                                                                                              \
-		"timeout", "TIME", "how long to wait for the outcome (30s)", .duration = &(submission).timeout        \
+#define SUBMIT_OPTIONS(submission)                                                                               \
+	{"resource", "ID", "the customer's account of this resource", .text = &(submission).resource_id},        \
+		{"key", "KEY", "idempotency key: the same key is handled once (a random one, which is printed)", \
+			.text = &(submission).idempotency_key},                                                  \
+		{"no-wait", NULL, "leave as soon as the brokers have it", .flag = &(submission).no_wait},        \
+	{                                                                                                        \
+		"timeout", "TIME", "how long to wait for the outcome (30s)", .duration = &(submission).timeout   \
 	}
 
 /* The event's JSON, begun: type and the fields that all have. The caller adds the others and calls submit_event. */
@@ -48,6 +48,6 @@ bool submit_add_pairs(struct draft *draft, const char *name, const struct option
 
 /* Check it as the worker would, produce it, wait and print. Returns the exit code; frees the draft. */
 int submit_event(struct draft *draft, const struct submission *submission, const struct options *options,
-                 const struct config *config);
+	const struct config *config);
 
 #endif

@@ -15,16 +15,19 @@ struct text {
 	size_t size;
 };
 
-#define TEXT_NULL ((struct text){ NULL, 0 })
-#define TEXT_LITERAL(literal) ((struct text){ "" literal, sizeof(literal) - 1 })
+#define TEXT_NULL ((struct text){NULL, 0})
+#define TEXT_LITERAL(literal) ((struct text){"" literal, sizeof(literal) - 1})
 /* The same where a constant is needed: in the initializer of a static object. */
-#define TEXT_CONSTANT(literal) { "" literal, sizeof(literal) - 1 }
+#define TEXT_CONSTANT(literal)                  \
+	{                                       \
+		"" literal, sizeof(literal) - 1 \
+	}
 /* For printf: "%.*s", TEXT_ARGS(text) */
 #define TEXT_ARGS(text) (int)(text).size, (text).data ? (text).data : ""
 
 static inline struct text text_of(const char *string)
 {
-	return (struct text){ string, string ? strlen(string) : 0 };
+	return (struct text){string, string ? strlen(string) : 0};
 }
 
 static inline bool text_equal(struct text a, struct text b)

@@ -41,6 +41,6 @@ struct topic_difference {
 /* How an existing topic differs; more replicas than planned are no difference.
  * Returns the number of differences, at most TOPIC_SETTINGS_MAX + 2. */
 size_t topics_compare(const struct kafka_topics *topics, const struct topic_plan *plan,
-                      struct topic_difference differences[TOPIC_SETTINGS_MAX + 2]);
+	struct topic_difference differences[TOPIC_SETTINGS_MAX + 2]);
 
 #endif

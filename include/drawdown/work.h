@@ -33,7 +33,7 @@
 struct result {
 	enum result_kind kind; /* 0: not yet known */
 	enum reject_code code;
-	bool recalled;         /* done by an earlier reading: published again from what was recorded */
+	bool recalled; /* done by an earlier reading: published again from what was recorded */
 	credit_t requested_amount;
 	credit_t applied_amount;
 	credit_t balance;
@@ -45,13 +45,13 @@ struct result {
 /* One input record. */
 struct record {
 	struct source_position source;
-	struct text key;   /* as it came; absent: null */
+	struct text key; /* as it came; absent: null */
 	struct text value;
 	struct text traceparent;
 	const struct header *headers; /* all of them, as they came; kept for records that are dead-lettered */
 	size_t headers_count;
 	bool readable;
-	bool misrouted;    /* not in its customer's partition */
+	bool misrouted;	      /* not in its customer's partition */
 	struct event event;   /* where readable */
 	struct defect defect; /* where not */
 	/* set by work_prepare */
@@ -71,17 +71,17 @@ struct key_slot {
 
 /* The rules' parameters, the same for every lane; immutable while lanes work. */
 struct rules {
-	int64_t dedupe_window;     /* microseconds */
-	int64_t future_tolerance;  /* microseconds: 5 minutes */
-	size_t grants_open_max;    /* per account */
-	bool currencies_open;      /* accept currencies that nothing names */
+	int64_t dedupe_window;	  /* microseconds */
+	int64_t future_tolerance; /* microseconds: 5 minutes */
+	size_t grants_open_max;	  /* per account */
+	bool currencies_open;	  /* accept currencies that nothing names */
 };
 
 /* How outputs are written. */
 enum output_format { FORMAT_AVRO, FORMAT_JSON };
 struct encoding {
 	enum output_format format;
-	bool outcomes_all;          /* repeat applied ones in credits.outcomes */
+	bool outcomes_all; /* repeat applied ones in credits.outcomes */
 	const char *input_topics[INPUT_COUNT];
 };
 
@@ -136,7 +136,8 @@ bool record_is_recalled(const struct record *record);
 
 /* Decide every record. Aborts on a broken invariant (a bug). REJECT where the work would need more
  * than entries_max entries: the batch must be made smaller. */
-enum outcome work_resolve(struct lane_work *work, const struct rules *rules, size_t entries_max, struct failure *reterr);
+enum outcome work_resolve(
+	struct lane_work *work, const struct rules *rules, size_t entries_max, struct failure *reterr);
 
 /* Messages of all records, in order of (account, seq), then outcomes and dead letters. */
 void work_encode(struct lane_work *work, const struct encoding *encoding);

@@ -14,7 +14,7 @@ struct worker;
 
 /* Borrows the seams and the configuration for the worker's life. Starts no thread. */
 struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
-                          const struct publish *publish);
+	const struct publish *publish);
 void worker_free(struct worker *worker);
 /* After worker_run: threads in calls that do not return were left behind. Then neither the worker nor the seams
  * may be freed; end the process. */

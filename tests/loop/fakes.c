@@ -46,15 +46,15 @@ static enum outcome fault(struct fake_world *world, enum seam seam, struct failu
 }
 
 /* Every call of a seam begins and ends with these; the world is locked in between. */
-#define ENTER(world, seam, reterr)                                                                             \
-	do {                                                                                                   \
-		pthread_mutex_lock(&(world)->mutex);                                                           \
-		(world)->calls[seam]++;                                                                        \
-		if (is_due(world, seam, false)) {                                                              \
-			enum outcome outcome_ = fault(world, seam, reterr);                                    \
-			pthread_mutex_unlock(&(world)->mutex);                                                 \
-			return outcome_;                                                                       \
-		}                                                                                              \
+#define ENTER(world, seam, reterr)                                          \
+	do {                                                                \
+		pthread_mutex_lock(&(world)->mutex);                        \
+		(world)->calls[seam]++;                                     \
+		if (is_due(world, seam, false)) {                           \
+			enum outcome outcome_ = fault(world, seam, reterr); \
+			pthread_mutex_unlock(&(world)->mutex);              \
+			return outcome_;                                    \
+		}                                                           \
 	} while (0)
 
 static enum outcome leave(struct fake_world *world, enum seam seam, enum outcome outcome, struct failure *reterr)
@@ -164,7 +164,7 @@ static void play(struct fake_world *world, enum source_signal *ret_signal)
 }
 
 static enum outcome source_poll(void *self, struct batch *batch, size_t records_max, size_t bytes_max, int wait_ms,
-                                enum source_signal *ret_signal, struct failure *reterr)
+	enum source_signal *ret_signal, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -183,7 +183,7 @@ static enum outcome source_poll(void *self, struct batch *batch, size_t records_
 	bool is_idle = wait_ms > 0 && *ret_signal == SOURCE_NOTHING && (!batch || batch->records_count == before);
 	enum outcome outcome = leave(world, SEAM_POLL, OUTCOME_OK, reterr);
 	if (is_idle)
-		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL); /* the crews' turn; nothing is waited for */
+		nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); /* the crews' turn; nothing is waited for */
 	return outcome;
 }
 
@@ -205,8 +205,8 @@ static int32_t source_partitions_count(void *self)
 	return FAKE_PARTITIONS;
 }
 
-static enum outcome source_committed(void *self, struct input_partition *partitions, size_t count,
-                                     struct failure *reterr)
+static enum outcome source_committed(
+	void *self, struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -222,8 +222,8 @@ static enum outcome source_committed(void *self, struct input_partition *partiti
 	return leave(world, SEAM_SOURCE_COMMITTED, OUTCOME_OK, reterr);
 }
 
-static enum outcome source_commit_start(void *self, const struct input_partition *partitions, size_t count,
-                                        struct failure *reterr)
+static enum outcome source_commit_start(
+	void *self, const struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -235,8 +235,8 @@ static enum outcome source_commit_start(void *self, const struct input_partition
 	return leave(world, SEAM_COMMIT_START, OUTCOME_OK, reterr);
 }
 
-static enum outcome source_start(void *self, const struct input_partition *partitions, size_t count,
-                                 struct failure *reterr)
+static enum outcome source_start(
+	void *self, const struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -287,8 +287,8 @@ static enum outcome store_claim(void *self, struct input_partition *partitions, 
 	return leave(world, SEAM_CLAIM, OUTCOME_OK, reterr);
 }
 
-static enum outcome store_create_positions(void *self, struct input_partition *partitions, size_t count,
-                                           struct failure *reterr)
+static enum outcome store_create_positions(
+	void *self, struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -316,7 +316,7 @@ static enum outcome store_prepare(void *self, const struct batch *batch, struct 
 
 /* What look_up and recall will recognise as the records' own. */
 static enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
-                                       struct batch *batch, struct failure *reterr)
+	struct batch *batch, struct failure *reterr)
 {
 	struct fake_world *world = self;
 
@@ -325,7 +325,7 @@ static enum outcome store_recall_range(void *self, enum input input, int32_t par
 	for (size_t i = 0; i < world->receipts_count; i++) {
 		const struct receipt *receipt = &world->receipts[i];
 		if (receipt->source.input != input || receipt->source.partition != partition ||
-		    receipt->source.offset < from || receipt->source.offset >= to)
+			receipt->source.offset < from || receipt->source.offset >= to)
 			continue;
 		struct record *record = batch_append(batch);
 		record->source = receipt->source;
@@ -390,16 +390,16 @@ static bool has_granted_account(const struct fake_world *world, const struct acc
 	for (size_t i = 0; i < world->accounts_count; i++) {
 		const struct account *account = &world->accounts[i];
 		if (account->grants_made > 0 && text_equal(account->key.customer_id, key->customer_id) &&
-		    text_equal(account->key.currency_id, key->currency_id))
+			text_equal(account->key.currency_id, key->currency_id))
 			return true;
 	}
 	return false;
 }
 
-static enum outcome store_lock(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
-                               struct failure *reterr)
+static enum outcome store_lock(
+	void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr)
 {
-	static const struct currency plain = { 0 };
+	static const struct currency plain = {0};
 	struct fake_world *world = self;
 
 	(void)lane;
@@ -438,7 +438,7 @@ static enum outcome store_look_up(void *self, size_t lane, struct lane_work *wor
 	for (size_t i = 0; i < work->grants_known_count; i++)
 		for (size_t j = 0; j < world->grants_count; j++)
 			if (text_equal(work->grants_known[i].customer_id, world->grants[j].customer_id) &&
-			    text_equal(work->grants_known[i].grant_id, world->grants[j].grant_id))
+				text_equal(work->grants_known[i].grant_id, world->grants[j].grant_id))
 				work->grants_known[i] = world->grants[j];
 	return leave(world, SEAM_LOOK_UP, OUTCOME_OK, reterr);
 }
@@ -457,8 +457,8 @@ static enum outcome store_recall(void *self, size_t lane, struct lane_work *work
 		const struct receipt *receipt = record->key_slot->receipt;
 		for (size_t j = 0; j < world->entries_count; j++) {
 			const struct ledger_entry *entry = &world->entries[j];
-			if (account_key_equal(entry->account, &record->account->key) && entry->seq >= receipt->range_first &&
-			    entry->seq <= receipt->range_last)
+			if (account_key_equal(entry->account, &record->account->key) &&
+				entry->seq >= receipt->range_first && entry->seq <= receipt->range_last)
 				work->recalled[work->recalled_count++] = *entry;
 		}
 	}
@@ -548,7 +548,7 @@ static void write_grants(struct fake_world *world, const struct lane_work *work)
 	for (size_t i = 0; i < work->grants_ended_count; i++)
 		for (size_t j = 0; j < world->grants_count; j++)
 			if (text_equal(world->grants[j].grant_id, work->grants_ended[i].grant_id) &&
-			    text_equal(world->grants[j].customer_id, work->grants_ended[i].account->customer_id))
+				text_equal(world->grants[j].customer_id, work->grants_ended[i].account->customer_id))
 				world->grants[j].end = work->grants_ended[i].end;
 }
 
@@ -634,8 +634,8 @@ static enum outcome publish_send(void *self, const struct batch *batch, struct f
 	return leave(world, SEAM_SEND, outcome, reterr);
 }
 
-static enum outcome publish_committed(void *self, const struct batch *batch, bool *ret_committed,
-                                      struct failure *reterr)
+static enum outcome publish_committed(
+	void *self, const struct batch *batch, bool *ret_committed, struct failure *reterr)
 {
 	struct fake_world *world = self;
 	enum outcome outcome = OUTCOME_OK;
@@ -711,8 +711,8 @@ void fake_world_release(struct fake_world *world)
 	pthread_mutex_destroy(&world->mutex);
 }
 
-void fake_append(struct fake_world *world, enum input input, const char *customer, int64_t timestamp_ms,
-                 const char *value)
+void fake_append(
+	struct fake_world *world, enum input input, const char *customer, int64_t timestamp_ms, const char *value)
 {
 	int32_t partition = hash_partition_murmur2(text_of(customer), FAKE_PARTITIONS);
 	struct fake_log *log = &world->logs[input][partition];
@@ -743,7 +743,7 @@ enum outcome fake_run_once(struct fake_world *world, const struct config *config
 void fake_run(struct fake_world *world, const struct config *config)
 {
 	for (int tries = 0; tries < 4; tries++) {
-		struct failure failure = { 0 };
+		struct failure failure = {0};
 		enum outcome outcome = fake_run_once(world, config, &failure);
 		if (outcome == OUTCOME_OK && fake_is_done(world))
 			return;

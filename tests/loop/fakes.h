@@ -101,9 +101,9 @@ struct fake_world {
 	bool fault_after_effect;
 	bool fault_fired;
 	unsigned revoke_at_poll; /* 0: never */
-	unsigned stop_at_poll;   /* 0: when all is published */
-	unsigned stops_count;    /* how often to ask */
-	unsigned lose_send_at;   /* this send has no effect, and the loop must rewind; 0: never */
+	unsigned stop_at_poll;	 /* 0: when all is published */
+	unsigned stops_count;	 /* how often to ask */
+	unsigned lose_send_at;	 /* this send has no effect, and the loop must rewind; 0: never */
 	unsigned unsure_send_at; /* this send has its effect, but nobody knows; 0: never */
 	unsigned fence_at_begin; /* another owner raises the epoch before this begin; 0: never */
 	unsigned calls[SEAM_COUNT];
@@ -117,8 +117,8 @@ void fake_world_init(struct fake_world *world);
 void fake_world_release(struct fake_world *world);
 
 /* Append a record to the customer's partition; `value` is copied. Timestamps in milliseconds. */
-void fake_append(struct fake_world *world, enum input input, const char *customer, int64_t timestamp_ms,
-                 const char *value);
+void fake_append(
+	struct fake_world *world, enum input input, const char *customer, int64_t timestamp_ms, const char *value);
 
 /* Run workers, one after the other, until everything is published; a FATAL end is followed by a new worker,
  * as a supervisor would do. Fails the test where that takes more than a few. */

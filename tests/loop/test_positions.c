@@ -27,7 +27,7 @@ static struct input_partition make_partition(int64_t committed, int64_t recorded
 }
 
 static void assert_goes_on(struct input_partition partition, enum position_case expected, int64_t position,
-                           int64_t until, int64_t lost_from, int64_t lost_to)
+	int64_t until, int64_t lost_from, int64_t lost_to)
 {
 	enum position_case found;
 	int64_t from, to;
@@ -86,28 +86,29 @@ static void a_database_that_lags_behind_kafka_has_lost_data(void **state)
 {
 	(void)state;
 	assert_stops(make_partition(50, 40, 0, 90), "the database has lost data that Kafka has committed: "
-	                                            "credits.usage [3]: committed 50, recorded 40, log 0 to 90");
+						    "credits.usage [3]: committed 50, recorded 40, log 0 to 90");
 }
 
 static void offsets_without_a_row_are_another_databases(void **state)
 {
 	(void)state;
-	assert_stops(make_partition(50, -1, 0, 90), "the database knows nothing of a partition that Kafka has offsets of: "
-	                                            "credits.usage [3]: committed 50, recorded -1, log 0 to 90");
+	assert_stops(make_partition(50, -1, 0, 90),
+		"the database knows nothing of a partition that Kafka has offsets of: "
+		"credits.usage [3]: committed 50, recorded -1, log 0 to 90");
 }
 
 static void a_row_without_offsets_tells_that_they_expired(void **state)
 {
 	(void)state;
 	assert_stops(make_partition(-1, 50, 0, 90), "the group's offsets have expired or were deleted: "
-	                                            "credits.usage [3]: committed -1, recorded 50, log 0 to 90");
+						    "credits.usage [3]: committed -1, recorded 50, log 0 to 90");
 }
 
 static void a_log_that_ends_before_what_is_recorded_was_made_anew(void **state)
 {
 	(void)state;
 	assert_stops(make_partition(50, 70, 0, 60), "the topic was made anew: it ends before what is recorded: "
-	                                            "credits.usage [3]: committed 50, recorded 70, log 0 to 60");
+						    "credits.usage [3]: committed 50, recorded 70, log 0 to 60");
 }
 
 int main(void)

@@ -32,7 +32,7 @@ static atomic_bool is_told_to_stop;
 static void await_condition(bool (*holds)(void))
 {
 	for (int i = 0; i < 10000 && !holds(); i++)
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	if (!holds())
 		abort();
 }
@@ -60,7 +60,7 @@ static enum outcome send_and_lose_the_second(void *self, const struct batch *bat
 	if (atomic_fetch_add(&sends_count, 1) + 1 != 2)
 		return real_publish.send(self, batch, reterr);
 	await_condition(is_third_durable);
-	*reterr = (struct failure){ .outcome = OUTCOME_REWIND, .where = "publish.send", .text = "planted" };
+	*reterr = (struct failure){.outcome = OUTCOME_REWIND, .where = "publish.send", .text = "planted"};
 	return OUTCOME_REWIND;
 }
 
@@ -84,15 +84,17 @@ static void a_stop_in_a_rewind_publishes_nothing_behind_what_was_dropped(void **
 {
 	struct config config = {
 		.database_lanes = 1,
-		.input_topics = { usage_topic, commands_topic },
+		.input_topics = {usage_topic, commands_topic},
 		.batch_records_max = 3,
 		.batch_entries_max = 1000,
 		.batch_bytes_max = 1 << 20,
-		.encoding = { .format = FORMAT_JSON, .input_topics = { usage_topic, commands_topic } },
-		.rules = { .dedupe_window = 30 * INSTANT_DAY, .future_tolerance = 300 * INSTANT_SECOND,
-			.grants_open_max = 1000, .currencies_open = true },
+		.encoding = {.format = FORMAT_JSON, .input_topics = {usage_topic, commands_topic}},
+		.rules = {.dedupe_window = 30 * INSTANT_DAY,
+			.future_tolerance = 300 * INSTANT_SECOND,
+			.grants_open_max = 1000,
+			.currencies_open = true},
 	};
-	struct failure failure = { 0 };
+	struct failure failure = {0};
 
 	(void)state;
 	log_configure(LOG_ERROR, false);

@@ -23,7 +23,7 @@
 #define DAY_MS (86400LL * 1000)
 #define START_MS (20000 * DAY_MS)
 
-static const char *const customers[] = { "acme", "bolt", "cargo", "delta", "echo", "fig" };
+static const char *const customers[] = {"acme", "bolt", "cargo", "delta", "echo", "fig"};
 #define CUSTOMERS_COUNT (sizeof customers / sizeof customers[0])
 
 static char usage_topic[] = "credits.usage", commands_topic[] = "credits.commands";
@@ -32,33 +32,37 @@ static struct config make_config(void)
 {
 	return (struct config){
 		.database_lanes = 2,
-		.input_topics = { usage_topic, commands_topic },
+		.input_topics = {usage_topic, commands_topic},
 		.batch_records_max = 6,
 		.batch_entries_max = 1000,
 		.batch_bytes_max = 1 << 20,
 		.batch_linger = 0,
-		.encoding = { .format = FORMAT_JSON, .input_topics = { usage_topic, commands_topic } },
-		.rules = { .dedupe_window = 30 * INSTANT_DAY, .future_tolerance = 300 * INSTANT_SECOND, .grants_open_max = 1000 },
+		.encoding = {.format = FORMAT_JSON, .input_topics = {usage_topic, commands_topic}},
+		.rules = {.dedupe_window = 30 * INSTANT_DAY,
+			.future_tolerance = 300 * INSTANT_SECOND,
+			.grants_open_max = 1000},
 	};
 }
 
-static void append_usage(struct fake_world *world, const char *customer, int64_t at_ms, const char *key,
-                         const char *amount)
+static void append_usage(
+	struct fake_world *world, const char *customer, int64_t at_ms, const char *key, const char *amount)
 {
 	char value[256];
-	snprintf(value, sizeof value, "{\"customerId\":\"%s\",\"currencyId\":\"tokens\",\"amount\":%s,\"idempotencyKey\":\"%s\"}",
-	         customer, amount, key);
+	snprintf(value, sizeof value,
+		"{\"customerId\":\"%s\",\"currencyId\":\"tokens\",\"amount\":%s,\"idempotencyKey\":\"%s\"}", customer,
+		amount, key);
 	fake_append(world, INPUT_USAGE, customer, at_ms, value);
 }
 
 static void append_grant(struct fake_world *world, const char *customer, int64_t at_ms, const char *key,
-                         const char *amount, const char *more)
+	const char *amount, const char *more)
 {
 	char value[512];
 	snprintf(value, sizeof value,
-	         "{\"type\":\"grant\",\"customerId\":\"%s\",\"currencyId\":\"tokens\",\"amount\":%s,\"idempotencyKey\":\"%s\","
-	         "\"grantType\":\"PAID\"%s}",
-	         customer, amount, key, more);
+		"{\"type\":\"grant\",\"customerId\":\"%s\",\"currencyId\":\"tokens\",\"amount\":%s,\"idempotencyKey\":"
+		"\"%s\","
+		"\"grantType\":\"PAID\"%s}",
+		customer, amount, key, more);
 	fake_append(world, INPUT_COMMANDS, customer, at_ms, value);
 }
 
@@ -73,7 +77,8 @@ static void append_history(struct fake_world *world)
 		append_usage(world, customers[i], at, "early", "1");
 	for (size_t i = 0; i < CUSTOMERS_COUNT; i++) {
 		append_grant(world, customers[i], at + 1, "g1", "10", "");
-		snprintf(terms, sizeof terms, ",\"priority\":-1,\"expireAt\":\"2024-10-04T00:00:00.%03dZ\"", (int)i + 9);
+		snprintf(
+			terms, sizeof terms, ",\"priority\":-1,\"expireAt\":\"2024-10-04T00:00:00.%03dZ\"", (int)i + 9);
 		append_grant(world, customers[i], at + 1, "g2", "8.5", terms);
 	}
 	for (size_t i = 0; i < CUSTOMERS_COUNT; i++) {
@@ -86,19 +91,21 @@ static void append_history(struct fake_world *world)
 	for (size_t i = 0; i < CUSTOMERS_COUNT; i++) {
 		append_grant(world, customers[i], at + 13, "g3", "3", "");
 		append_grant(world, customers[i], at + 13, "g4", "30",
-		             ",\"grantId\":\"four\",\"effectiveAt\":\"2024-10-04T00:00:00.014Z\"");
+			",\"grantId\":\"four\",\"effectiveAt\":\"2024-10-04T00:00:00.014Z\"");
 	}
 	for (size_t i = 0; i < CUSTOMERS_COUNT; i++)
 		append_usage(world, customers[i], at + 20, "u3", "1");
 	fake_append(world, INPUT_USAGE, "acme", at + 21, "{not json");
 	fake_append(world, INPUT_USAGE, "bolt", at + 21,
-	            "{\"type\":\"grant\",\"customerId\":\"bolt\",\"currencyId\":\"tokens\",\"amount\":1,\"idempotencyKey\":\"n\","
-	            "\"grantType\":\"PAID\"}");
+		"{\"type\":\"grant\",\"customerId\":\"bolt\",\"currencyId\":\"tokens\",\"amount\":1,\"idempotencyKey\":"
+		"\"n\","
+		"\"grantType\":\"PAID\"}");
 	fake_append(world, INPUT_USAGE, "cargo", at + 21,
-	            "{\"customerId\":\"cargo\",\"currencyId\":\"minutes\",\"amount\":1,\"idempotencyKey\":\"x\"}");
+		"{\"customerId\":\"cargo\",\"currencyId\":\"minutes\",\"amount\":1,\"idempotencyKey\":\"x\"}");
 	fake_append(world, INPUT_COMMANDS, "delta", at + 21,
-	            "{\"type\":\"void\",\"customerId\":\"delta\",\"currencyId\":\"tokens\",\"grantId\":\"four\",\"idempotencyKey\":"
-	            "\"v\"}");
+		"{\"type\":\"void\",\"customerId\":\"delta\",\"currencyId\":\"tokens\",\"grantId\":\"four\","
+		"\"idempotencyKey\":"
+		"\"v\"}");
 	append_usage(world, "delta", at + 22, "u4", "2");
 	append_usage(world, "fig", 300000000000000, "late", "1"); /* a record timestamp past the year 9999 */
 }
@@ -135,7 +142,8 @@ static void assert_books_are_the_reference(const struct fake_world *world, const
 {
 	struct books books = read_books(world);
 	for (size_t i = 0; i < CUSTOMERS_COUNT; i++) {
-		if (strcmp(books.ledger[i], reference.ledger[i]) != 0 || strcmp(books.outcomes[i], reference.outcomes[i]) != 0)
+		if (strcmp(books.ledger[i], reference.ledger[i]) != 0 ||
+			strcmp(books.outcomes[i], reference.outcomes[i]) != 0)
 			print_error("after: %s\n", story);
 		assert_string_equal(books.ledger[i], reference.ledger[i]);
 		assert_string_equal(books.outcomes[i], reference.outcomes[i]);
@@ -221,7 +229,7 @@ static void an_undisturbed_run_keeps_the_books_that_the_rules_ask_for(void **sta
 
 	/* 10 + 8.5 - 7.000000000001 - 20 + 3 + 30 - 1, less the 1.499999999999 of g2 where it ended before u2 came.
 	 * delta's "four" (30, less the 7 that it settled, less u3's 1) is voided: 0, then u4. */
-	static const char *const balances[] = { "22", "22", "22", "-2", "23.499999999999", "23.499999999999" };
+	static const char *const balances[] = {"22", "22", "22", "-2", "23.499999999999", "23.499999999999"};
 	for (size_t i = 0; i < world->accounts_count; i++) {
 		const struct account *account = &world->accounts[i];
 		size_t customer = 0;
@@ -244,7 +252,7 @@ static void an_undisturbed_run_keeps_the_books_that_the_rules_ask_for(void **sta
 static void a_batch_of_one_and_a_batch_of_all_keep_the_same_books(void **state)
 {
 	(void)state;
-	static const int sizes[] = { 1, 2, 7, 1000 };
+	static const int sizes[] = {1, 2, 7, 1000};
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct config config = make_config();
 		config.batch_records_max = sizes[i];
@@ -261,8 +269,8 @@ static void a_batch_of_one_and_a_batch_of_all_keep_the_same_books(void **state)
 static bool run_with_fault(enum seam seam, enum outcome outcome, bool after_effect, unsigned at)
 {
 	char story[128];
-	snprintf(story, sizeof story, "call %u of %s fails with %s %s its effect", at, seam_name(seam), outcome_name(outcome),
-	         after_effect ? "after" : "before");
+	snprintf(story, sizeof story, "call %u of %s fails with %s %s its effect", at, seam_name(seam),
+		outcome_name(outcome), after_effect ? "after" : "before");
 	struct config config = make_config();
 	struct fake_world *world = make_world();
 	/* A revocation, a fence, a lost and an unsure publication besides, so that the calls of a takeover and of a

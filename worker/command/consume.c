@@ -4,19 +4,19 @@
 
 int command_consume(int argc, char **argv)
 {
-	struct submission submission = { .input = INPUT_USAGE, .timeout = SUBMIT_TIMEOUT };
-	struct option_list dimensions = { 0 };
+	struct submission submission = {.input = INPUT_USAGE, .timeout = SUBMIT_TIMEOUT};
+	struct option_list dimensions = {0};
 	const char *amount = NULL;
 	instant_t created_at = INSTANT_NONE;
 	const struct command_option table[] = {
 		SUBMIT_OPTIONS(submission),
-		{ "dimension", "NAME=VALUE", "a dimension of the usage; may be repeated", .list = &dimensions },
-		{ "created-at", "TIME", "when it happened, RFC 3339 (now)", .instant = &created_at },
+		{"dimension", "NAME=VALUE", "a dimension of the usage; may be repeated", .list = &dimensions},
+		{"created-at", "TIME", "when it happened, RFC 3339 (now)", .instant = &created_at},
 	};
 	const struct command_argument arguments[] = {
-		{ "CUSTOMER", "whose credits", .text = &submission.customer_id },
-		{ "CURRENCY", "which credits", .text = &submission.currency_id },
-		{ "AMOUNT", "how much, above 0, at most 12 fractional digits", .text = &amount },
+		{"CUSTOMER", "whose credits", .text = &submission.customer_id},
+		{"CURRENCY", "which credits", .text = &submission.currency_id},
+		{"AMOUNT", "how much, above 0, at most 12 fractional digits", .text = &amount},
 	};
 	struct options options = {
 		.command = "consume",
@@ -25,13 +25,13 @@ int command_consume(int argc, char **argv)
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown consume acme ai-tokens 1.5 --dimension model=x --key req-1" },
+		.examples = {"drawdown consume acme ai-tokens 1.5 --dimension model=x --key req-1"},
 		.exit_codes = EXIT_CODE_BIT(EXIT_REJECTED) | EXIT_CODE_BIT(EXIT_TIMEOUT),
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};
 	struct config config;
-	struct draft draft = { 0 };
+	struct draft draft = {0};
 	int exit_code;
 
 	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))

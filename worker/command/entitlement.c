@@ -7,16 +7,18 @@
 #include "sql_files.h"
 
 static const struct postgres_statement get_entitlement = {
-	"entitlement", "get_entitlement", sql_get_entitlement,
-	{ POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_BOOL,
-	  POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ },
+	"entitlement",
+	"get_entitlement",
+	sql_get_entitlement,
+	{POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_BOOL,
+		POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ},
 };
 
 struct question {
 	const char *customer;
 	const char *currency;
-	const char *resource;  /* or NULL */
-	credit_t requested;    /* 0: none */
+	const char *resource; /* or NULL */
+	credit_t requested;   /* 0: none */
 };
 
 /* Texts point into the result. */
@@ -30,8 +32,8 @@ struct entitlement {
 	instant_t event_time;
 };
 
-static enum outcome ask(struct postgres *postgres, const struct question *question, PGresult **ret_result,
-                        struct failure *reterr)
+static enum outcome ask(
+	struct postgres *postgres, const struct question *question, PGresult **ret_result, struct failure *reterr)
 {
 	struct postgres_params params;
 
@@ -48,7 +50,7 @@ static enum outcome ask(struct postgres *postgres, const struct question *questi
 
 static enum outcome read_answer(const PGresult *result, struct entitlement *entitlement, struct failure *reterr)
 {
-	struct postgres_row row = { .result = result };
+	struct postgres_row row = {.result = result};
 
 	entitlement->balance = postgres_get_credit(&row);
 	entitlement->spendable = postgres_get_credit(&row);
@@ -68,7 +70,7 @@ static enum outcome read_answer(const PGresult *result, struct entitlement *enti
 
 static void print_json(const struct question *question, const struct entitlement *entitlement)
 {
-	struct json_printer json = { .out = stdout };
+	struct json_printer json = {.out = stdout};
 
 	json_begin(&json, NULL, '{');
 	json_text(&json, "customerId", text_of(question->customer));
@@ -102,14 +104,20 @@ static void print_json(const struct question *question, const struct entitlement
 static void add_credit(struct table *table, credit_t amount)
 {
 	char text[CREDIT_TEXT_SIZE];
-	table_cell(table, (struct text){ text, credit_format(amount, text) });
+	table_cell(table, (struct text){text, credit_format(amount, text)});
 }
 
 static void print_table(const struct entitlement *entitlement)
 {
 	static const struct table_column columns[] = {
-		{ "GRANTED?", false }, { "REASON", false }, { "SPENDABLE", true }, { "BALANCE", true }, { "HELD", true },
-		{ "GRANTED", true },   { "CONSUMED", true }, { "INCLUDES", false },
+		{"GRANTED?", false},
+		{"REASON", false},
+		{"SPENDABLE", true},
+		{"BALANCE", true},
+		{"HELD", true},
+		{"GRANTED", true},
+		{"CONSUMED", true},
+		{"INCLUDES", false},
 	};
 	struct table table;
 
@@ -125,7 +133,7 @@ static void print_table(const struct entitlement *entitlement)
 		char time[INSTANT_TEXT_SIZE];
 		instant_format(entitlement->event_time, time);
 		table_cell_format(&table, "%.*s [%d] offset %lld, event of %s", TEXT_ARGS(entitlement->topic),
-		                  (int)entitlement->partition, (long long)entitlement->offset, time);
+			(int)entitlement->partition, (long long)entitlement->offset, time);
 	} else {
 		table_cell(&table, TEXT_NULL);
 	}
@@ -142,7 +150,7 @@ static int show(const struct options *options, const struct config *config, cons
 	struct postgres postgres;
 	struct entitlement entitlement;
 	POSTGRES_RESULT result = NULL;
-	struct failure failure = { 0 };
+	struct failure failure = {0};
 
 	postgres_init(&postgres, &settings);
 	enum outcome outcome = postgres_connect(&postgres, &failure);
@@ -162,25 +170,27 @@ static int show(const struct options *options, const struct config *config, cons
 
 int command_entitlement(int argc, char **argv)
 {
-	struct question question = { 0 };
+	struct question question = {0};
 	const struct command_argument arguments[] = {
-		{ "CUSTOMER", "whose credits", .text = &question.customer },
-		{ "CURRENCY", "which credits", .text = &question.currency },
+		{"CUSTOMER", "whose credits", .text = &question.customer},
+		{"CURRENCY", "which credits", .text = &question.currency},
 	};
 	const struct command_option table[] = {
-		{ "resource", "ID", "the sub-account of this resource instead of the unscoped one", .text = &question.resource },
-		{ "requested", "AMOUNT", "is this much granted? (default: is anything?)", .credit = &question.requested },
+		{"resource", "ID", "the sub-account of this resource instead of the unscoped one",
+			.text = &question.resource},
+		{"requested", "AMOUNT", "is this much granted? (default: is anything?)", .credit = &question.requested},
 	};
 	struct options options = {
 		.command = "entitlement",
 		.summary = "show what a customer may spend now",
-		.details = "Reads the database through drawdown.get_credit_entitlement. What is past its expiry does not count;\n"
-		           "INCLUDES says how far the input has been taken into account.",
+		.details = "Reads the database through drawdown.get_credit_entitlement. What is past its expiry does "
+			   "not count;\n"
+			   "INCLUDES says how far the input has been taken into account.",
 		.table = table,
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown entitlement acme ai-tokens --requested 1.5" },
+		.examples = {"drawdown entitlement acme ai-tokens --requested 1.5"},
 		.config_needs = CONFIG_NEEDS_DATABASE,
 		.prints_data = true,
 	};

@@ -26,7 +26,7 @@ static bool add_cost(struct draft *draft, const char *cost)
 	if (!colon)
 		return false;
 	json_begin(&draft->json, "cost", '{');
-	json_text(&draft->json, "amount", (struct text){ cost, (size_t)(colon - cost) });
+	json_text(&draft->json, "amount", (struct text){cost, (size_t)(colon - cost)});
 	json_text(&draft->json, "currency", text_of(colon + 1));
 	json_end(&draft->json, '}');
 	return true;
@@ -57,26 +57,26 @@ static const char *add_terms(struct draft *draft, const struct terms *terms)
 
 int command_grant(int argc, char **argv)
 {
-	static const char *const types[] = { "PROMOTIONAL", "PAID", NULL };
-	struct submission submission = { .input = INPUT_COMMANDS, .timeout = SUBMIT_TIMEOUT };
-	struct terms terms = { .effective_at = INSTANT_NONE, .expire_at = INSTANT_NONE };
+	static const char *const types[] = {"PROMOTIONAL", "PAID", NULL};
+	struct submission submission = {.input = INPUT_COMMANDS, .timeout = SUBMIT_TIMEOUT};
+	struct terms terms = {.effective_at = INSTANT_NONE, .expire_at = INSTANT_NONE};
 	const struct command_option table[] = {
-		{ "type", "TYPE", "PROMOTIONAL or PAID", .required = true, .text = &terms.type, .choices = types },
+		{"type", "TYPE", "PROMOTIONAL or PAID", .required = true, .text = &terms.type, .choices = types},
 		SUBMIT_OPTIONS(submission),
-		{ "grant-id", "ID", "the grant's id (made from the key)", .text = &terms.grant_id },
-		{ "priority", "N", "burns earlier the lower it is (0)", .integer = &terms.priority, .min = INT32_MIN,
-			.max = INT32_MAX },
-		{ "effective-at", "TIME", "from when on, RFC 3339 (at once)", .instant = &terms.effective_at },
-		{ "expire-at", "TIME", "until when, RFC 3339 (never)", .instant = &terms.expire_at },
-		{ "display-name", "TEXT", "what people call it", .text = &terms.display_name },
-		{ "comment", "TEXT", "why", .text = &terms.comment },
-		{ "cost", "AMOUNT:CURRENCY", "what was paid for it, such as 9.99:USD", .text = &terms.cost },
-		{ "metadata", "NAME=VALUE", "anything; may be repeated", .list = &terms.metadata },
+		{"grant-id", "ID", "the grant's id (made from the key)", .text = &terms.grant_id},
+		{"priority", "N", "burns earlier the lower it is (0)", .integer = &terms.priority, .min = INT32_MIN,
+			.max = INT32_MAX},
+		{"effective-at", "TIME", "from when on, RFC 3339 (at once)", .instant = &terms.effective_at},
+		{"expire-at", "TIME", "until when, RFC 3339 (never)", .instant = &terms.expire_at},
+		{"display-name", "TEXT", "what people call it", .text = &terms.display_name},
+		{"comment", "TEXT", "why", .text = &terms.comment},
+		{"cost", "AMOUNT:CURRENCY", "what was paid for it, such as 9.99:USD", .text = &terms.cost},
+		{"metadata", "NAME=VALUE", "anything; may be repeated", .list = &terms.metadata},
 	};
 	const struct command_argument arguments[] = {
-		{ "CUSTOMER", "who gets the credits", .text = &submission.customer_id },
-		{ "CURRENCY", "which credits", .text = &submission.currency_id },
-		{ "AMOUNT", "how much, above 0, at most 12 fractional digits", .text = &terms.amount },
+		{"CUSTOMER", "who gets the credits", .text = &submission.customer_id},
+		{"CURRENCY", "which credits", .text = &submission.currency_id},
+		{"AMOUNT", "how much, above 0, at most 12 fractional digits", .text = &terms.amount},
 	};
 	struct options options = {
 		.command = "grant",
@@ -85,14 +85,14 @@ int command_grant(int argc, char **argv)
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown grant acme ai-tokens 100 --type PAID --key invoice-17",
-			"drawdown grant acme ai-tokens 20 --type PROMOTIONAL --expire-at 2027-01-01T00:00:00Z" },
+		.examples = {"drawdown grant acme ai-tokens 100 --type PAID --key invoice-17",
+			"drawdown grant acme ai-tokens 20 --type PROMOTIONAL --expire-at 2027-01-01T00:00:00Z"},
 		.exit_codes = EXIT_CODE_BIT(EXIT_REJECTED) | EXIT_CODE_BIT(EXIT_TIMEOUT),
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};
 	struct config config;
-	struct draft draft = { 0 };
+	struct draft draft = {0};
 	int exit_code;
 
 	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))

@@ -10,11 +10,13 @@
 #define LIMIT_MAX 100000
 
 static const struct postgres_statement read_ledger = {
-	"ledger", "read_ledger", sql_read_ledger,
-	{ POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_TEXT,
-	  POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_INT8,
-	  POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_TEXT,
-	  POSTGRES_INT4, POSTGRES_INT8 },
+	"ledger",
+	"read_ledger",
+	sql_read_ledger,
+	{POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_TEXT,
+		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_INT8,
+		POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_TEXT,
+		POSTGRES_INT4, POSTGRES_INT8},
 };
 
 struct selection {
@@ -45,8 +47,8 @@ struct line {
 	int64_t source_offset;
 };
 
-static enum outcome select_entries(struct postgres *postgres, const struct selection *selection,
-                                   PGresult **ret_result, struct failure *reterr)
+static enum outcome select_entries(
+	struct postgres *postgres, const struct selection *selection, PGresult **ret_result, struct failure *reterr)
 {
 	struct postgres_params params;
 
@@ -64,7 +66,7 @@ static enum outcome select_entries(struct postgres *postgres, const struct selec
 
 static struct line read_line(const PGresult *result, int index)
 {
-	struct postgres_row row = { .result = result, .row = index };
+	struct postgres_row row = {.result = result, .row = index};
 	struct line line;
 
 	line.entry_id = postgres_get_text(&row);
@@ -95,7 +97,7 @@ static struct line read_line(const PGresult *result, int index)
 /* The fields of credits.ledger. */
 static void print_json(const struct selection *selection, const struct line *line)
 {
-	struct json_printer json = { .out = stdout };
+	struct json_printer json = {.out = stdout};
 
 	json_begin(&json, NULL, '{');
 	json_text(&json, "entryId", line->entry_id);
@@ -133,15 +135,15 @@ static void add_row(struct table *table, const struct line *line)
 {
 	char time[INSTANT_TEXT_SIZE], amount[CREDIT_TEXT_SIZE], balance[CREDIT_TEXT_SIZE];
 
-	table_cell(table, (struct text){ time, instant_format(line->recorded_at, time) });
+	table_cell(table, (struct text){time, instant_format(line->recorded_at, time)});
 	if (line->resource_id.data)
 		table_cell_format(table, "%.*s/%.*s", TEXT_ARGS(line->currency_id), TEXT_ARGS(line->resource_id));
 	else
 		table_cell(table, line->currency_id);
 	table_cell_format(table, "%lld", (long long)line->seq);
 	table_cell(table, line->event_type);
-	table_cell(table, (struct text){ amount, credit_format(line->amount, amount) });
-	table_cell(table, (struct text){ balance, credit_format(line->balance_after, balance) });
+	table_cell(table, (struct text){amount, credit_format(line->amount, amount)});
+	table_cell(table, (struct text){balance, credit_format(line->balance_after, balance)});
 	table_cell(table, line->grant_id);
 	table_cell(table, line->idempotency_key);
 }
@@ -149,8 +151,14 @@ static void add_row(struct table *table, const struct line *line)
 static void print_all(const struct selection *selection, const PGresult *result, bool json)
 {
 	static const struct table_column columns[] = {
-		{ "RECORDED AT", false }, { "ACCOUNT", false }, { "SEQ", true },    { "EVENT", false },
-		{ "AMOUNT", true },       { "BALANCE", true },  { "GRANT", false }, { "KEY", false },
+		{"RECORDED AT", false},
+		{"ACCOUNT", false},
+		{"SEQ", true},
+		{"EVENT", false},
+		{"AMOUNT", true},
+		{"BALANCE", true},
+		{"GRANT", false},
+		{"KEY", false},
 	};
 	struct table table;
 
@@ -176,7 +184,7 @@ static int show(const struct options *options, const struct config *config, cons
 	};
 	struct postgres postgres;
 	POSTGRES_RESULT result = NULL;
-	struct failure failure = { 0 };
+	struct failure failure = {0};
 
 	postgres_init(&postgres, &settings);
 	enum outcome outcome = postgres_connect(&postgres, &failure);
@@ -191,16 +199,17 @@ static int show(const struct options *options, const struct config *config, cons
 
 int command_ledger(int argc, char **argv)
 {
-	struct selection selection = { .limit = LIMIT_STANDARD };
+	struct selection selection = {.limit = LIMIT_STANDARD};
 	const struct command_argument arguments[] = {
-		{ "CUSTOMER", "whose ledger", .text = &selection.customer },
-		{ "CURRENCY", "only entries in this currency", .optional = true, .text = &selection.currency },
+		{"CUSTOMER", "whose ledger", .text = &selection.customer},
+		{"CURRENCY", "only entries in this currency", .optional = true, .text = &selection.currency},
 	};
 	const struct command_option table[] = {
-		{ "resource", "ID", "only entries of this resource's sub-account", .text = &selection.resource },
-		{ "limit", "N", "at most so many entries (default 50)", .integer = &selection.limit, .min = 1, .max = LIMIT_MAX },
-		{ "from-seq", "N", "begin at this sequence number of each account (default: the newest entries)",
-		  .integer = &selection.from_seq, .min = 1, .max = INT64_MAX - LIMIT_MAX },
+		{"resource", "ID", "only entries of this resource's sub-account", .text = &selection.resource},
+		{"limit", "N", "at most so many entries (default 50)", .integer = &selection.limit, .min = 1,
+			.max = LIMIT_MAX},
+		{"from-seq", "N", "begin at this sequence number of each account (default: the newest entries)",
+			.integer = &selection.from_seq, .min = 1, .max = INT64_MAX - LIMIT_MAX},
 	};
 	struct options options = {
 		.command = "ledger",
@@ -209,7 +218,7 @@ int command_ledger(int argc, char **argv)
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown ledger acme", "drawdown ledger acme ai-tokens --from-seq 1 --limit 100 --json" },
+		.examples = {"drawdown ledger acme", "drawdown ledger acme ai-tokens --from-seq 1 --limit 100 --json"},
 		.config_needs = CONFIG_NEEDS_DATABASE,
 		.prints_data = true,
 	};

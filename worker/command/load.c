@@ -23,10 +23,10 @@ struct load {
 	enum output_format format;
 	const char *currency_id;
 	uint64_t seed;
-	credit_t grant; /* 0: none */
+	credit_t grant;	   /* 0: none */
 	int64_t count_max; /* 0: no bound */
 	int64_t duration;  /* 0: no bound */
-	double rate;       /* a second; 0: as fast as it goes */
+	double rate;	   /* a second; 0: as fast as it goes */
 
 	rd_kafka_t *kafka;
 	rd_kafka_topic_t *topics[INPUT_COUNT];
@@ -47,12 +47,12 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
 static enum outcome open_producer(struct load *load, struct failure *reterr)
 {
 	static const struct kafka_option standard[] = {
-		{ "compression.codec", "lz4" },
-		{ "linger.ms", "5" },
-		{ "queue.buffering.max.messages", "500000" },
-		{ NULL, NULL },
+		{"compression.codec", "lz4"},
+		{"linger.ms", "5"},
+		{"queue.buffering.max.messages", "500000"},
+		{NULL, NULL},
 	};
-	static const struct kafka_option fixed[] = { { "enable.idempotence", "true" }, { NULL, NULL } };
+	static const struct kafka_option fixed[] = {{"enable.idempotence", "true"}, {NULL, NULL}};
 	rd_kafka_conf_t *conf;
 	struct kafka_topics topics;
 
@@ -94,11 +94,11 @@ static enum outcome produce(struct load *load, enum input input, const struct ev
 	struct text value = encode_event(&load->arena, event, load->format);
 	int32_t count = load->partitions_count[input];
 	int32_t partition = load->config->inputs_crc32 ? hash_partition_crc32(event->customer_id, count)
-	                                               : hash_partition_murmur2(event->customer_id, count);
+						       : hash_partition_murmur2(event->customer_id, count);
 	union {
 		const char *read;
 		void *taken; /* librdkafka copies, but its interface does not say so */
-	} payload = { value.data };
+	} payload = {value.data};
 
 	while (rd_kafka_produce(load->topics[input], partition, RD_KAFKA_MSG_F_COPY, payload.taken, value.size,
 		       event->customer_id.data, event->customer_id.size, NULL) != 0) {
@@ -129,7 +129,7 @@ static enum outcome produce_grants(struct load *load, struct failure *reterr)
 		.grant_type = GRANT_PAID,
 		.effective_at = INSTANT_NONE,
 		.expire_at = INSTANT_NONE,
-		.display_name = { "load", 4 },
+		.display_name = {"load", 4},
 	};
 	int64_t count = generator_customers_count(load->generator);
 	struct progress progress;
@@ -143,7 +143,7 @@ static enum outcome produce_grants(struct load *load, struct failure *reterr)
 			.kind = EVENT_GRANT,
 			.customer_id = generator_customer(load->generator, i, customer),
 			.currency_id = text_of(load->currency_id),
-			.idempotency_key = { key, (size_t)key_size },
+			.idempotency_key = {key, (size_t)key_size},
 			.amount = load->grant,
 			.created_at = INSTANT_NONE,
 			.terms = &terms,
@@ -172,7 +172,7 @@ static void keep_pace(const struct load *load, int64_t began)
 static bool is_over(const struct load *load, int64_t began)
 {
 	return (load->count_max && load->events_count >= (uint64_t)load->count_max) ||
-		(load->duration && monotonic_now() - began >= load->duration);
+	       (load->duration && monotonic_now() - began >= load->duration);
 }
 
 static uint64_t total_of(const struct load *load)
@@ -231,7 +231,7 @@ static void print_summary(const struct load *load)
 			(unsigned long long)load->seed);
 		return;
 	}
-	struct json_printer json = { .out = stdout };
+	struct json_printer json = {.out = stdout};
 	json_begin(&json, NULL, '{');
 	json_integer(&json, "events", (int64_t)load->events_count);
 	json_integer(&json, "duplicates", (int64_t)load->duplicates_count);
@@ -272,7 +272,7 @@ static int run(struct load *load, const struct generator_options *generator_opti
 static bool parse_amounts(const char *text, struct generator_options *options)
 {
 	const char *colon = strchr(text, ':');
-	struct text min = { text, colon ? (size_t)(colon - text) : strlen(text) };
+	struct text min = {text, colon ? (size_t)(colon - text) : strlen(text)};
 
 	if (credit_parse(min, &options->amount_min) != CREDIT_PARSED ||
 		credit_parse(colon ? text_of(colon + 1) : min, &options->amount_max) != CREDIT_PARSED)
@@ -282,39 +282,40 @@ static bool parse_amounts(const char *text, struct generator_options *options)
 
 int command_load(int argc, char **argv)
 {
-	static const char *const formats[] = { "avro", "json", NULL };
-	struct load load = { .currency_id = "ai-tokens" };
-	struct generator_options generator = { .customers_count = 1000, .skew = 0.99 };
+	static const char *const formats[] = {"avro", "json", NULL};
+	struct load load = {.currency_id = "ai-tokens"};
+	struct generator_options generator = {.customers_count = 1000, .skew = 0.99};
 	const char *amounts = "0.001:2", *format = "avro";
 	int64_t seed = (int64_t)((uint64_t)instant_now() >> 1);
 	const struct command_option table[] = {
-		{ "customers", "N", "how many customers (1000)", .integer = &generator.customers_count, .min = 1,
-			.max = 100000000 },
-		{ "skew", "S", "exponent of Zipf's law over the customers, below 1; 0: all alike (0.99)",
-			.number = &generator.skew },
-		{ "rate", "R", "events a second; 0: as fast as it goes (0)", .number = &load.rate },
-		{ "duplicates", "SHARE", "share of events that are an earlier one again, 0 to below 1 (0)",
-			.number = &generator.duplicates_share },
-		{ "count", "N", "how many events (100000, or the whole trace)", .integer = &load.count_max, .min = 1,
-			.max = INT64_MAX },
-		{ "duration", "TIME", "for how long instead, such as 30s", .duration = &load.duration },
-		{ "currency", "ID", "which credits (ai-tokens)", .text = &load.currency_id },
-		{ "amount", "MIN:MAX", "amounts of the events (0.001:2)", .text = &amounts },
-		{ "grant", "AMOUNT", "first grant each customer so much", .credit = &load.grant },
-		{ "format", "F", "avro or json (avro)", .text = &format, .choices = formats },
-		{ "seed", "N", "the same seed makes the same events (the time)", .integer = &seed, .min = 0,
-			.max = INT64_MAX },
-		{ "csv", "FILE", "play a trace: TIMESTAMP,ContextTokens,GeneratedTokens", .text = &generator.csv_path },
+		{"customers", "N", "how many customers (1000)", .integer = &generator.customers_count, .min = 1,
+			.max = 100000000},
+		{"skew", "S", "exponent of Zipf's law over the customers, below 1; 0: all alike (0.99)",
+			.number = &generator.skew},
+		{"rate", "R", "events a second; 0: as fast as it goes (0)", .number = &load.rate},
+		{"duplicates", "SHARE", "share of events that are an earlier one again, 0 to below 1 (0)",
+			.number = &generator.duplicates_share},
+		{"count", "N", "how many events (100000, or the whole trace)", .integer = &load.count_max, .min = 1,
+			.max = INT64_MAX},
+		{"duration", "TIME", "for how long instead, such as 30s", .duration = &load.duration},
+		{"currency", "ID", "which credits (ai-tokens)", .text = &load.currency_id},
+		{"amount", "MIN:MAX", "amounts of the events (0.001:2)", .text = &amounts},
+		{"grant", "AMOUNT", "first grant each customer so much", .credit = &load.grant},
+		{"format", "F", "avro or json (avro)", .text = &format, .choices = formats},
+		{"seed", "N", "the same seed makes the same events (the time)", .integer = &seed, .min = 0,
+			.max = INT64_MAX},
+		{"csv", "FILE", "play a trace: TIMESTAMP,ContextTokens,GeneratedTokens", .text = &generator.csv_path},
 	};
 	struct options options = {
 		.command = "load",
 		.summary = "produce usage to test with",
-		.details = "A trace belongs to the customers acme-0 to acme-96; its times are shifted so that it ends now.",
+		.details = "A trace belongs to the customers acme-0 to acme-96; its times are shifted so that it ends "
+			   "now.",
 		.table = table,
 		.table_count = sizeof table / sizeof *table,
-		.examples = { "drawdown load --customers 100000 --count 1000000 --grant 50",
+		.examples = {"drawdown load --customers 100000 --count 1000000 --grant 50",
 			"drawdown load --rate 2000 --duration 1min --duplicates 0.05",
-			"drawdown load --csv trace.csv --grant 100" },
+			"drawdown load --csv trace.csv --grant 100"},
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};

@@ -28,9 +28,9 @@ struct tail {
 /* "ledger" or "dead-letters" as well as the topic's own name. */
 static const char *find_topic(const struct config *config, const char *name)
 {
-	static const char *const inputs[INPUT_COUNT] = { "usage", "commands" };
-	static const char *const outputs[OUTPUT_COUNT] = { "ledger", "balances", "outcomes", "notifications",
-		"dead-letters" };
+	static const char *const inputs[INPUT_COUNT] = {"usage", "commands"};
+	static const char *const outputs[OUTPUT_COUNT] = {
+		"ledger", "balances", "outcomes", "notifications", "dead-letters"};
 
 	for (int i = 0; i < INPUT_COUNT; i++)
 		if (strcmp(name, inputs[i]) == 0 || strcmp(name, config->input_topics[i]) == 0)
@@ -50,7 +50,7 @@ static bool is_of_customer(const struct tail *tail, const rd_kafka_message_t *me
 	if (!tail->customer)
 		return true;
 	return message->key_len >= size && memcmp(key, tail->customer, size) == 0 &&
-		(message->key_len == size || key[size] == '/');
+	       (message->key_len == size || key[size] == '/');
 }
 
 static void print_bytes(struct json_printer *json, struct arena *arena, const char *name, struct text bytes)
@@ -61,8 +61,7 @@ static void print_bytes(struct json_printer *json, struct arena *arena, const ch
 	}
 	size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
 	char *encoded = arena_alloc(arena, size);
-	sodium_bin2base64(
-		encoded, size, (const unsigned char *)bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(encoded, size, (const unsigned char *)bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
 	json_begin(json, name, '{');
 	json_text(json, "base64", text_of(encoded));
 	json_end(json, '}');
@@ -79,14 +78,14 @@ static void print_headers(struct json_printer *json, struct arena *arena, const 
 		return;
 	json_begin(json, "headers", '{');
 	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
-		print_bytes(json, arena, name, (struct text){ value, size });
+		print_bytes(json, arena, name, (struct text){value, size});
 	json_end(json, '}');
 }
 
 static void print_message(const struct tail *tail, struct arena *arena, const rd_kafka_message_t *message)
 {
-	struct json_printer json = { .out = stdout };
-	const struct text value = { message->payload, message->len };
+	struct json_printer json = {.out = stdout};
+	const struct text value = {message->payload, message->len};
 	int64_t timestamp = rd_kafka_message_timestamp(message, NULL);
 	struct text decoded;
 	struct defect defect;
@@ -95,7 +94,7 @@ static void print_message(const struct tail *tail, struct arena *arena, const rd
 	json_integer(&json, "partition", message->partition);
 	json_integer(&json, "offset", message->offset);
 	json_instant(&json, "timestamp", timestamp < 0 ? INSTANT_NONE : timestamp * INSTANT_MILLISECOND);
-	print_bytes(&json, arena, "key", (struct text){ message->key, message->key_len });
+	print_bytes(&json, arena, "key", (struct text){message->key, message->key_len});
 	print_headers(&json, arena, message);
 	if (value.data && decode_to_json(tail->decoder, arena, value, &decoded, &defect)) {
 		json_raw(&json, "value", decoded);
@@ -170,12 +169,12 @@ static enum outcome follow(struct tail *tail, struct failure *reterr)
 static int run(struct tail *tail)
 {
 	static const struct kafka_option fixed[] = {
-		{ "group.id", "drawdown-tail" }, /* never joined, nothing committed */
-		{ "isolation.level", "read_committed" },
-		{ "enable.auto.commit", "false" },
-		{ "enable.partition.eof", "true" },
-		{ "auto.offset.reset", "error" },
-		{ NULL, NULL },
+		{"group.id", "drawdown-tail"}, /* never joined, nothing committed */
+		{"isolation.level", "read_committed"},
+		{"enable.auto.commit", "false"},
+		{"enable.partition.eof", "true"},
+		{"auto.offset.reset", "error"},
+		{NULL, NULL},
 	};
 	struct failure failure;
 	rd_kafka_conf_t *conf;
@@ -202,19 +201,19 @@ static int run(struct tail *tail)
 
 int command_tail(int argc, char **argv)
 {
-	struct tail tail = { 0 };
+	struct tail tail = {0};
 	const char *name = NULL;
 	bool no_follow = false;
 	const struct command_option table[] = {
-		{ "from-beginning", NULL, "all that the topic holds, then what comes (default: only what comes)",
-			.flag = &tail.from_beginning },
-		{ "no-follow", NULL, "stop at the end of the topic", .flag = &no_follow },
-		{ "count", "N", "stop after N records", .integer = &tail.count_max, .min = 1, .max = INT64_MAX },
-		{ "customer", "ID", "only this customer's", .text = &tail.customer },
+		{"from-beginning", NULL, "all that the topic holds, then what comes (default: only what comes)",
+			.flag = &tail.from_beginning},
+		{"no-follow", NULL, "stop at the end of the topic", .flag = &no_follow},
+		{"count", "N", "stop after N records", .integer = &tail.count_max, .min = 1, .max = INT64_MAX},
+		{"customer", "ID", "only this customer's", .text = &tail.customer},
 	};
 	const struct command_argument arguments[] = {
-		{ "TOPIC", "ledger, balances, outcomes, notifications, dead-letters, usage, commands, or a topic's name",
-			.text = &name },
+		{"TOPIC", "ledger, balances, outcomes, notifications, dead-letters, usage, commands, or a topic's name",
+			.text = &name},
 	};
 	struct options options = {
 		.command = "tail",
@@ -224,7 +223,7 @@ int command_tail(int argc, char **argv)
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown tail ledger --from-beginning --no-follow", "drawdown tail dead-letters" },
+		.examples = {"drawdown tail ledger --from-beginning --no-follow", "drawdown tail dead-letters"},
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};

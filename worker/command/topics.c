@@ -85,7 +85,7 @@ static enum outcome bring_up(rd_kafka_t *kafka, const struct topic_plan *plans, 
 
 static void print_json(const struct report *report)
 {
-	struct json_printer json = { .out = stdout };
+	struct json_printer json = {.out = stdout};
 
 	json_begin(&json, NULL, '{');
 	json_text(&json, "topic", text_of(report->plan->name));
@@ -107,7 +107,7 @@ static void print_json(const struct report *report)
 
 static void print_table(const struct report *reports)
 {
-	static const struct table_column columns[] = { { "TOPIC", false }, { "STATE", false }, { "DIFFERENCE", false } };
+	static const struct table_column columns[] = {{"TOPIC", false}, {"STATE", false}, {"DIFFERENCE", false}};
 	struct table table;
 
 	table_begin(&table, stdout, columns, sizeof columns / sizeof *columns);
@@ -130,7 +130,7 @@ static void print_table(const struct report *reports)
 static int run(const struct options *options, const struct config *config, bool is_dry_run)
 {
 	struct topic_plan plans[TOPICS_COUNT];
-	struct report reports[TOPICS_COUNT] = { 0 };
+	struct report reports[TOPICS_COUNT] = {0};
 	struct failure failure;
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *kafka;
@@ -158,24 +158,25 @@ static int run(const struct options *options, const struct config *config, bool 
 
 int command_topics(int argc, char **argv)
 {
-	static const char *const actions[] = { "create", NULL };
+	static const char *const actions[] = {"create", NULL};
 	const char *action = NULL;
 	bool is_dry_run = false;
 	const struct command_option table[] = {
-		{ "dry-run", NULL, "only say what is missing or differs", .flag = &is_dry_run },
+		{"dry-run", NULL, "only say what is missing or differs", .flag = &is_dry_run},
 	};
 	const struct command_argument arguments[] = {
-		{ "create", "make the topics that are missing", .text = &action, .choices = actions },
+		{"create", "make the topics that are missing", .text = &action, .choices = actions},
 	};
 	struct options options = {
 		.command = "topics",
 		.summary = "create the topics with the settings that the guarantees rest on",
-		.details = "A topic that exists is left as it is; what differs from the plan is said, with exit code 3.",
+		.details =
+			"A topic that exists is left as it is; what differs from the plan is said, with exit code 3.",
 		.table = table,
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
-		.examples = { "drawdown topics create", "drawdown topics create --dry-run --json" },
+		.examples = {"drawdown topics create", "drawdown topics create --dry-run --json"},
 		.exit_codes = EXIT_CODE_BIT(EXIT_DIFFERENCE),
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,

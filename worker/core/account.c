@@ -51,7 +51,7 @@ struct grant *account_insert_grant(struct account *account, struct arena *arena,
 	while (index > 0 && grant_compare_burn(grant, &account->grants[index - 1]) < 0)
 		index--;
 	memmove(&account->grants[index + 1], &account->grants[index],
-	        (account->grants_count - index) * sizeof *account->grants);
+		(account->grants_count - index) * sizeof *account->grants);
 	account->grants[index] = *grant;
 	account->grants_count++;
 	account_find_next_due(account);
@@ -63,7 +63,7 @@ void account_remove_grant(struct account *account, size_t index)
 	assert(index < account->grants_count);
 	account->grants_count--;
 	memmove(&account->grants[index], &account->grants[index + 1],
-	        (account->grants_count - index) * sizeof *account->grants);
+		(account->grants_count - index) * sizeof *account->grants);
 	account_find_next_due(account);
 }
 

@@ -45,7 +45,7 @@ static void expire_grant(struct occasion *occasion, struct grant *grant)
 }
 
 void advance_account(struct lane_work *work, const struct rules *rules, struct account *account,
-                     const struct record *record, instant_t now)
+	const struct record *record, instant_t now)
 {
 	instant_t target = later_of(now, account->clock);
 

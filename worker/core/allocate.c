@@ -23,7 +23,7 @@ static bool has_room_for(const struct account *account, credit_t amount)
 
 	for (size_t i = 0; i < account->grants_count; i++)
 		if (account->grants[i].status == GRANT_SCHEDULED &&
-		    !credit_add(granted, account->grants[i].remaining, &granted))
+			!credit_add(granted, account->grants[i].remaining, &granted))
 			return false;
 	return credit_add(granted, amount, &granted);
 }
@@ -66,7 +66,7 @@ static struct grant *open_overdraft(struct occasion *occasion)
 	const struct account_key *key = &account->key;
 	const struct grant overdraft = {
 		.grant_id = arena_format(arena, "overdraft:%.*s/%.*s/%lld", TEXT_ARGS(key->currency_id),
-		                         TEXT_ARGS(key->resource_id), (long long)(account->grants_made + 1)),
+			TEXT_ARGS(key->resource_id), (long long)(account->grants_made + 1)),
 		.grant_type = GRANT_OVERDRAFT,
 		.status = GRANT_ACTIVE,
 		.effective_at = account->clock,
@@ -89,9 +89,13 @@ static struct grant *open_overdraft(struct occasion *occasion)
 	note_grant_made(occasion->work, &made);
 	struct grant_known *known = work_find_grant(occasion->work, key->customer_id, overdraft.grant_id);
 	if (known)
-		*known = (struct grant_known){ .customer_id = key->customer_id, .grant_id = overdraft.grant_id,
-			.currency_id = key->currency_id, .resource_id = key->resource_id, .grant_type = GRANT_OVERDRAFT,
-			.expire_at = INSTANT_NONE, .found = true };
+		*known = (struct grant_known){.customer_id = key->customer_id,
+			.grant_id = overdraft.grant_id,
+			.currency_id = key->currency_id,
+			.resource_id = key->resource_id,
+			.grant_type = GRANT_OVERDRAFT,
+			.expire_at = INSTANT_NONE,
+			.found = true};
 	return account_insert_grant(account, arena, &overdraft);
 }
 
@@ -227,7 +231,7 @@ static enum reject_code void_grant(struct occasion *occasion, credit_t *ret_take
 	const struct grant_known *known = occasion->record->grant_known;
 
 	if (!known->found || !text_equal(known->currency_id, account->key.currency_id) ||
-	    !text_equal(known->resource_id, account->key.resource_id))
+		!text_equal(known->resource_id, account->key.resource_id))
 		return REJECT_UNKNOWN_GRANT;
 	if (known->grant_type == GRANT_OVERDRAFT)
 		return REJECT_NOT_VOIDABLE;
@@ -243,10 +247,10 @@ static enum reject_code void_grant(struct occasion *occasion, credit_t *ret_take
 	}
 	/* Nothing is left of it, but what comes back to it later must find it voided. */
 	bool is_over = known->expire_at != INSTANT_NONE &&
-	               known->expire_at + account->currency->expiry_grace <= account->clock;
+		       known->expire_at + account->currency->expiry_grace <= account->clock;
 	if (known->end != GRANT_END_DEPLETED || is_over)
 		return REJECT_GRANT_NOT_ACTIVE;
-	struct grant depleted = { .grant_id = known->grant_id };
+	struct grant depleted = {.grant_id = known->grant_id};
 	ledger_end_grant(occasion, &depleted, GRANT_END_VOIDED);
 	return REJECT_NONE;
 }

@@ -50,7 +50,7 @@ struct record *batch_append(struct batch *batch)
 		batch->records_capacity = capacity;
 	}
 	struct record *record = &batch->records[batch->records_count++];
-	*record = (struct record){ 0 };
+	*record = (struct record){0};
 	return record;
 }
 

@@ -57,10 +57,11 @@ static enum reject_code check_record(const struct record *record, const struct r
 			return REJECT_IN_THE_FUTURE;
 	}
 	if (terms) {
-		if (event->grant_id.size >= reserved.size && memcmp(event->grant_id.data, reserved.data, reserved.size) == 0)
+		if (event->grant_id.size >= reserved.size &&
+			memcmp(event->grant_id.data, reserved.data, reserved.size) == 0)
 			return REJECT_RESERVED_ID;
 		if (terms->effective_at != INSTANT_NONE && terms->expire_at != INSTANT_NONE &&
-		    terms->expire_at <= terms->effective_at)
+			terms->expire_at <= terms->effective_at)
 			return REJECT_INVALID_PERIOD;
 	}
 	return REJECT_NONE;
@@ -77,7 +78,8 @@ bool dedupe_decide(struct record *record, const struct rules *rules)
 	}
 	enum reject_code code = check_record(record, rules);
 	if (code != REJECT_NONE) {
-		record->result = (struct result){ .kind = RESULT_REJECTED, .code = code, .requested_amount = record->event.amount };
+		record->result = (struct result){
+			.kind = RESULT_REJECTED, .code = code, .requested_amount = record->event.amount};
 		return true;
 	}
 	if (!receipt)
@@ -86,7 +88,7 @@ bool dedupe_decide(struct record *record, const struct rules *rules)
 		record->result = result_of_receipt(receipt);
 		record->result.kind = RESULT_DUPLICATE;
 	} else {
-		record->result = (struct result){ .kind = RESULT_CONFLICT, .requested_amount = record->event.amount };
+		record->result = (struct result){.kind = RESULT_CONFLICT, .requested_amount = record->event.amount};
 	}
 	return true;
 }

@@ -77,7 +77,7 @@ static void note_grant_ended(struct lane_work *work, const struct grant_ended *e
 void ledger_end_grant(struct occasion *occasion, struct grant *grant, enum grant_end end)
 {
 	struct account *account = occasion->account;
-	const struct grant_ended ended = { &account->key, grant->grant_id, end, occasion->recorded_at };
+	const struct grant_ended ended = {&account->key, grant->grant_id, end, occasion->recorded_at};
 	struct grant *open = account_find_grant(account, grant->grant_id);
 	struct grant_known *known = work_find_grant(occasion->work, account->key.customer_id, grant->grant_id);
 

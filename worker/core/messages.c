@@ -7,8 +7,8 @@ static struct message *append_message(struct lane_work *work)
 {
 	if (work->messages_count == work->messages_capacity) {
 		size_t capacity = work->messages_capacity
-		                          ? work->messages_capacity * 2
-		                          : work->entries_count + work->recalled_count + 2 * work->records_count + 16;
+					  ? work->messages_capacity * 2
+					  : work->entries_count + work->recalled_count + 2 * work->records_count + 16;
 		struct message *messages = arena_alloc_array(&work->arena, capacity, sizeof *messages);
 		if (work->messages_count)
 			memcpy(messages, work->messages, work->messages_count * sizeof *messages);
@@ -16,7 +16,7 @@ static struct message *append_message(struct lane_work *work)
 		work->messages_capacity = capacity;
 	}
 	struct message *message = &work->messages[work->messages_count++];
-	*message = (struct message){ 0 };
+	*message = (struct message){0};
 	return message;
 }
 
@@ -25,7 +25,7 @@ static void set_traceparent(struct lane_work *work, struct message *message, str
 	if (!traceparent.data)
 		return;
 	struct header *header = arena_alloc(&work->arena, sizeof *header);
-	*header = (struct header){ .name = TEXT_LITERAL("traceparent"), .value = traceparent };
+	*header = (struct header){.name = TEXT_LITERAL("traceparent"), .value = traceparent};
 	message->headers = header;
 	message->headers_count = 1;
 }
@@ -113,8 +113,8 @@ static void add_dead_letter(struct lane_work *work, const struct record *record,
 
 	if (size > DEAD_LETTER_SIZE_MAX) {
 		struct header *header = arena_alloc(&work->arena, sizeof *header);
-		*header = (struct header){ .name = TEXT_LITERAL("drawdown.cut"),
-			.value = arena_format(&work->arena, "%zu", size) };
+		*header = (struct header){
+			.name = TEXT_LITERAL("drawdown.cut"), .value = arena_format(&work->arena, "%zu", size)};
 		shortened.value = TEXT_NULL;
 		shortened.headers = header;
 		shortened.headers_count = 1;

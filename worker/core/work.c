@@ -8,7 +8,7 @@
 
 void work_init(struct lane_work *work, size_t arena_block_size)
 {
-	*work = (struct lane_work){ 0 };
+	*work = (struct lane_work){0};
 	arena_init(&work->arena, arena_block_size);
 }
 
@@ -16,7 +16,7 @@ void work_release(struct lane_work *work)
 {
 	free(work->records);
 	arena_release(&work->arena);
-	*work = (struct lane_work){ 0 };
+	*work = (struct lane_work){0};
 }
 
 /* Keep the arena and the list of records; forget what was made of them. */
@@ -77,7 +77,8 @@ static int compare_keys(struct text a_customer, struct hash128 a_hash, struct te
 
 static int compare_by_key(const void *a, const void *b)
 {
-	const struct event *a_event = &(*(struct record *const *)a)->event, *b_event = &(*(struct record *const *)b)->event;
+	const struct event *a_event = &(*(struct record *const *)a)->event,
+			   *b_event = &(*(struct record *const *)b)->event;
 	return compare_keys(a_event->customer_id, a_event->key_hash, b_event->customer_id, b_event->key_hash);
 }
 
@@ -89,7 +90,8 @@ static int compare_grant_ids(struct text a_customer, struct text a_grant, struct
 
 static int compare_by_grant(const void *a, const void *b)
 {
-	const struct event *a_event = &(*(struct record *const *)a)->event, *b_event = &(*(struct record *const *)b)->event;
+	const struct event *a_event = &(*(struct record *const *)a)->event,
+			   *b_event = &(*(struct record *const *)b)->event;
 	return compare_grant_ids(a_event->customer_id, a_event->grant_id, b_event->customer_id, b_event->grant_id);
 }
 
@@ -159,7 +161,7 @@ void work_prepare(struct lane_work *work)
 		record->account = NULL;
 		record->key_slot = NULL;
 		record->grant_known = NULL;
-		record->result = (struct result){ 0 };
+		record->result = (struct result){0};
 		if (record->readable)
 			readable[count++] = record;
 	}
@@ -249,8 +251,9 @@ static void resolve_record(struct lane_work *work, const struct rules *rules, st
 		return;
 	bool was_known = account->currency_known;
 	if (!was_known && record->event.kind != EVENT_GRANT) {
-		record->result = (struct result){ .kind = RESULT_REJECTED, .code = REJECT_UNKNOWN_CURRENCY,
-			.requested_amount = record->event.amount };
+		record->result = (struct result){.kind = RESULT_REJECTED,
+			.code = REJECT_UNKNOWN_CURRENCY,
+			.requested_amount = record->event.amount};
 	} else {
 		assert(account->exists);
 		advance_account(work, rules, account, record, record->source.timestamp);
@@ -288,8 +291,8 @@ enum outcome work_resolve(struct lane_work *work, const struct rules *rules, siz
 	for (size_t i = 0; i < work->records_count; i++) {
 		resolve_record(work, rules, work->records[i]);
 		if (work->entries_count > entries_max && work->records_count > 1)
-			return fail(reterr, OUTCOME_REJECT, "work.resolve", "%zu records make more than %zu ledger entries",
-			            work->records_count, entries_max);
+			return fail(reterr, OUTCOME_REJECT, "work.resolve",
+				"%zu records make more than %zu ledger entries", work->records_count, entries_max);
 	}
 	for (size_t i = 0; i < work->accounts_count; i++)
 		if (work->accounts[i].touched)

@@ -20,9 +20,9 @@ struct crew {
 	pthread_mutex_t mutex;
 	pthread_cond_t given;
 	/* guarded by mutex */
-	struct batch *batch; /* NULL: empty */
+	struct batch *batch;	/* NULL: empty */
 	uint64_t batches_count; /* given so far: tells a member that there is a new one */
-	size_t working;      /* members not yet done with it */
+	size_t working;		/* members not yet done with it */
 	enum outcome outcome;
 	struct failure failure;
 	bool closing;
@@ -34,11 +34,16 @@ struct crew {
 static int gravity(enum outcome outcome)
 {
 	switch (outcome) {
-	case OUTCOME_OK: return 0;
-	case OUTCOME_REWIND: return 1;
-	case OUTCOME_REJECT: return 2;
-	case OUTCOME_FATAL: return 3;
-	case OUTCOME_RETRY: break;
+	case OUTCOME_OK:
+		return 0;
+	case OUTCOME_REWIND:
+		return 1;
+	case OUTCOME_REJECT:
+		return 2;
+	case OUTCOME_FATAL:
+		return 3;
+	case OUTCOME_RETRY:
+		break;
 	}
 	assert(!"a part was given back that should be tried again");
 	return 3;
@@ -77,7 +82,7 @@ static void *member_run(void *argument)
 	uint64_t seen = 0;
 
 	for (struct batch *batch; (batch = await_batch(crew, &seen)) != NULL;) {
-		struct failure failure = { 0 };
+		struct failure failure = {0};
 		enum outcome outcome = crew->function(crew->context, member->index, batch, &failure);
 		report(crew, outcome, &failure);
 	}
@@ -97,7 +102,7 @@ struct crew *crew_new(size_t threads_count, crew_function *function, crew_notify
 	pthread_cond_init(&crew->given, NULL);
 	for (size_t i = 0; i < threads_count; i++) {
 		struct member *member = &crew->members[i];
-		*member = (struct member){ .crew = crew, .index = i };
+		*member = (struct member){.crew = crew, .index = i};
 		if (pthread_create(&member->thread, NULL, member_run, member) != 0)
 			abort();
 	}

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #define TRACE_CUSTOMERS 97
-#define RECENT_COUNT 4096 /* events that may come again */
-#define CONTEXT_TOKEN_PRICE ((credit_t)2500000)    /* 0.0000025 */
+#define RECENT_COUNT 4096			   /* events that may come again */
+#define CONTEXT_TOKEN_PRICE ((credit_t)2500000)	   /* 0.0000025 */
 #define GENERATED_TOKEN_PRICE ((credit_t)10000000) /* 0.00001 */
-#define AMOUNT_STEP ((credit_t)1000000)            /* 0.000001 */
+#define AMOUNT_STEP ((credit_t)1000000)		   /* 0.000001 */
 
 /* Enough to make an event again. */
 struct seed_event {
@@ -99,7 +99,8 @@ static bool parse_tokens(const char *text, int64_t *ret_count)
 
 	errno = 0;
 	long long value = strtoll(text, &end, 10);
-	if (errno || end == text || (*end != '\0' && *end != '\r' && *end != '\n') || value < 0 || value > 1000000000000LL)
+	if (errno || end == text || (*end != '\0' && *end != '\r' && *end != '\n') || value < 0 ||
+		value > 1000000000000LL)
 		return false;
 	*ret_count = value;
 	return true;
@@ -124,7 +125,8 @@ static enum outcome bad_row(const struct generator *generator, uint64_t row, str
 {
 	fail(reterr, OUTCOME_REJECT, "load.csv", "%s: line %llu is no row of a trace", generator->options.csv_path,
 		(unsigned long long)row + 2);
-	fail_hint(reterr, "TIMESTAMP,ContextTokens,GeneratedTokens as in 2023-11-16 18:15:46.6805900,374,44, not both 0");
+	fail_hint(
+		reterr, "TIMESTAMP,ContextTokens,GeneratedTokens as in 2023-11-16 18:15:46.6805900,374,44, not both 0");
 	return OUTCOME_REJECT;
 }
 
@@ -205,15 +207,14 @@ static struct text format_key(struct generator *generator, int64_t number)
 	} else {
 		/* Looks random, as the keys of real producers do, and is different for each number. */
 		uint64_t mixed = ((uint64_t)number ^ generator->options.seed) * 0x9e3779b97f4a7c15u;
-		size = snprintf(generator->key, sizeof generator->key, "%016llx-%llx-%llx",
-			(unsigned long long)mixed, (unsigned long long)generator->options.seed,
-			(unsigned long long)number);
+		size = snprintf(generator->key, sizeof generator->key, "%016llx-%llx-%llx", (unsigned long long)mixed,
+			(unsigned long long)generator->options.seed, (unsigned long long)number);
 	}
-	return (struct text){ generator->key, (size_t)size };
+	return (struct text){generator->key, (size_t)size};
 }
 
 enum outcome generator_next(struct generator *generator, struct event *ret_event, bool *ret_duplicate, bool *ret_end,
-                            struct failure *reterr)
+	struct failure *reterr)
 {
 	struct seed_event event;
 
@@ -240,8 +241,8 @@ enum outcome generator_next(struct generator *generator, struct event *ret_event
 
 /* ---- life ---- */
 
-enum outcome generator_new(const struct generator_options *options, struct generator **ret_generator,
-                           struct failure *reterr)
+enum outcome generator_new(
+	const struct generator_options *options, struct generator **ret_generator, struct failure *reterr)
 {
 	struct generator *generator = calloc(1, sizeof *generator);
 	enum outcome outcome = OUTCOME_OK;
@@ -279,8 +280,8 @@ int64_t generator_customers_count(const struct generator *generator)
 struct text generator_customer(const struct generator *generator, int64_t number, char text[32])
 {
 	int size = generator->csv ? snprintf(text, 32, "acme-%lld", (long long)number)
-	                          : snprintf(text, 32, "customer-%07lld", (long long)number + 1);
-	return (struct text){ text, (size_t)size };
+				  : snprintf(text, 32, "customer-%07lld", (long long)number + 1);
+	return (struct text){text, (size_t)size};
 }
 
 uint64_t generator_total(const struct generator *generator)

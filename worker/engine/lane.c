@@ -20,7 +20,7 @@ static void observe(enum stage stage, int64_t *mark)
 }
 
 static enum outcome run_transaction(const struct config *config, const struct store *store, size_t lane,
-                                    struct batch *batch, struct failure *reterr)
+	struct batch *batch, struct failure *reterr)
 {
 	struct lane_work *work = &batch->lanes[lane];
 	int64_t mark = monotonic_now();
@@ -66,7 +66,7 @@ static enum outcome run_transaction(const struct config *config, const struct st
 }
 
 enum outcome lane_run(const struct config *config, const struct store *store, size_t lane, struct batch *batch,
-                      struct failure *reterr)
+	struct failure *reterr)
 {
 	work_prepare(&batch->lanes[lane]);
 	enum outcome outcome = run_transaction(config, store, lane, batch, reterr);

@@ -6,16 +6,28 @@
 #define WAIT_FOR_OTHER (60 * INSTANT_SECOND) /* for another migration, or for a lock that is in the way */
 
 static const struct postgres_statement lock_migrations = {
-	"migrate.lock", "lock_migrations", sql_lock_migrations, { POSTGRES_BOOL },
+	"migrate.lock",
+	"lock_migrations",
+	sql_lock_migrations,
+	{POSTGRES_BOOL},
 };
 static const struct postgres_statement has_schema = {
-	"migrate.version", "has_schema", sql_has_schema, { POSTGRES_BOOL },
+	"migrate.version",
+	"has_schema",
+	sql_has_schema,
+	{POSTGRES_BOOL},
 };
 static const struct postgres_statement read_schema_version = {
-	"migrate.version", "read_schema_version", sql_read_schema_version, { POSTGRES_INT4 },
+	"migrate.version",
+	"read_schema_version",
+	sql_read_schema_version,
+	{POSTGRES_INT4},
 };
 static const struct postgres_statement write_schema_version = {
-	"migrate.step", "write_schema_version", sql_write_schema_version, { 0 },
+	"migrate.step",
+	"write_schema_version",
+	sql_write_schema_version,
+	{0},
 };
 
 static void show_notice(void *self, const char *message)
@@ -32,19 +44,19 @@ static enum outcome read_version(struct postgres *postgres, int *ret_version, st
 	*ret_version = 0;
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	struct postgres_row row = { .result = result };
+	struct postgres_row row = {.result = result};
 	if (!postgres_get_bool(&row))
 		return OUTCOME_OK;
 	outcome = postgres_query(postgres, &read_schema_version, NULL, &version, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	row = (struct postgres_row){ .result = version };
+	row = (struct postgres_row){.result = version};
 	*ret_version = postgres_get_int32(&row);
 	return OUTCOME_OK;
 }
 
-static enum outcome note_version(struct postgres *postgres, const struct sql_migration *migration,
-                                 struct failure *reterr)
+static enum outcome note_version(
+	struct postgres *postgres, const struct sql_migration *migration, struct failure *reterr)
 {
 	struct postgres_params params;
 
@@ -56,8 +68,8 @@ static enum outcome note_version(struct postgres *postgres, const struct sql_mig
 }
 
 /* The step and its row in schema_version, or neither. */
-static enum outcome apply(struct postgres *postgres, const struct sql_migration *migration, FILE *progress,
-                          struct failure *reterr)
+static enum outcome apply(
+	struct postgres *postgres, const struct sql_migration *migration, FILE *progress, struct failure *reterr)
 {
 	int64_t begun_at = monotonic_now();
 	enum outcome outcome = postgres_execute(postgres, "migrate.step", "begin", "begin", reterr);
@@ -70,7 +82,7 @@ static enum outcome apply(struct postgres *postgres, const struct sql_migration 
 		outcome = postgres_execute(postgres, "migrate.step", "commit", "commit", reterr);
 	if (outcome == OUTCOME_OK)
 		(void)fprintf(progress, "applied %04d %s (%lld ms)\n", migration->version, migration->name,
-		              (long long)((monotonic_now() - begun_at) / 1000));
+			(long long)((monotonic_now() - begun_at) / 1000));
 	return outcome;
 }
 
@@ -82,8 +94,8 @@ static enum outcome apply_all(struct postgres *postgres, FILE *progress, struct 
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (version > newest) {
-		(void)fail(reterr, OUTCOME_FATAL, "migrate.version", "schema drawdown is at version %d, this program knows %d",
-		           version, newest);
+		(void)fail(reterr, OUTCOME_FATAL, "migrate.version",
+			"schema drawdown is at version %d, this program knows %d", version, newest);
 		fail_hint(reterr, "migrations only go forward: run a newer drawdown");
 		return OUTCOME_FATAL;
 	}
@@ -94,7 +106,7 @@ static enum outcome apply_all(struct postgres *postgres, FILE *progress, struct 
 		outcome = postgres_execute(postgres, "migrate.roles", "roles", sql_roles, reterr);
 	if (outcome == OUTCOME_OK)
 		(void)fprintf(progress, "schema drawdown is at version %d%s\n", newest,
-		              version == newest ? ", nothing to do" : "");
+			version == newest ? ", nothing to do" : "");
 	return outcome;
 }
 

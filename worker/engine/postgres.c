@@ -20,10 +20,12 @@ enum {
 #define GRACE_US (5 * INSTANT_SECOND) /* our deadline lies so far behind the server's */
 
 static const struct postgres_statement open_session = {
-	"postgres.connect", "open_session", sql_open_session,
-	{ POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
-	  POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
-	  POSTGRES_TEXT },
+	"postgres.connect",
+	"open_session",
+	sql_open_session,
+	{POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
+		POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
+		POSTGRES_TEXT},
 };
 
 void postgres_clear(PGresult **result)
@@ -34,7 +36,7 @@ void postgres_clear(PGresult **result)
 
 void postgres_init(struct postgres *postgres, const struct postgres_settings *settings)
 {
-	*postgres = (struct postgres){ .settings = *settings, .interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) };
+	*postgres = (struct postgres){.settings = *settings, .interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
 	assert(postgres->interrupt_fd >= 0);
 	arena_init(&postgres->scratch, SCRATCH_BLOCK_SIZE);
 }
@@ -76,8 +78,8 @@ static void read_message(const PGconn *connection, char text[OUTCOME_TEXT_SIZE])
 }
 
 /* The connection cannot be trusted any more. */
-static enum outcome fail_lost(struct postgres *postgres, const struct postgres_statement *statement,
-                              struct failure *reterr)
+static enum outcome fail_lost(
+	struct postgres *postgres, const struct postgres_statement *statement, struct failure *reterr)
 {
 	char text[OUTCOME_TEXT_SIZE];
 
@@ -85,7 +87,7 @@ static enum outcome fail_lost(struct postgres *postgres, const struct postgres_s
 	postgres->sqlstate[0] = '\0';
 	postgres_disconnect(postgres);
 	return fail(reterr, OUTCOME_RETRY, statement->where, "lost the database connection in %s: %s", statement->name,
-	            text);
+		text);
 }
 
 static bool has_class(const char *state, const char *class)
@@ -96,7 +98,7 @@ static bool has_class(const char *state, const char *class)
 /* The connection stays usable. */
 static bool is_retried(const char *state)
 {
-	static const char *const classes[] = { "40", "55P03", "23505", "57014", "53", "58030" };
+	static const char *const classes[] = {"40", "55P03", "23505", "57014", "53", "58030"};
 	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
 		if (has_class(state, classes[i]))
 			return true;
@@ -106,7 +108,7 @@ static bool is_retried(const char *state)
 /* Another connection may do better: shutting down, standby, idle too long, a statement forgotten by a pooler, DDL. */
 static bool is_retried_anew(const char *state)
 {
-	static const char *const classes[] = { "08", "57P", "25", "26000", "0A000" };
+	static const char *const classes[] = {"08", "57P", "25", "26000", "0A000"};
 	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
 		if (has_class(state, classes[i]))
 			return true;
@@ -117,20 +119,22 @@ static void hint_at(struct failure *reterr, const char *state)
 {
 	if (has_class(state, "42501"))
 		fail_hint(reterr, "grant the role drawdown_worker (or drawdown_reader, for reading) to the user of "
-		                  "database.url; run `drawdown migrate` as the schema's owner first");
+				  "database.url; run `drawdown migrate` as the schema's owner first");
 	else if (has_class(state, "42") || has_class(state, "3F"))
 		fail_hint(reterr, "run `drawdown migrate`");
 	else if (has_class(state, "53100"))
 		fail_hint(reterr, "the database's disk is full");
 	else if (has_class(state, "53300"))
-		fail_hint(reterr, "the database allows no more connections: raise max_connections or run fewer replicas");
+		fail_hint(
+			reterr, "the database allows no more connections: raise max_connections or run fewer replicas");
 	else if (has_class(state, "25006"))
-		fail_hint(reterr, "the database is read-only: target_session_attrs=read-write in database.url finds the primary");
+		fail_hint(reterr,
+			"the database is read-only: target_session_attrs=read-write in database.url finds the primary");
 }
 
 /* The server's own refusal. Its detail is left out: it may quote data. */
 static enum outcome fail_refused(struct postgres *postgres, const struct postgres_statement *statement,
-                                 const PGresult *result, struct failure *reterr)
+	const PGresult *result, struct failure *reterr)
 {
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -141,11 +145,13 @@ static enum outcome fail_refused(struct postgres *postgres, const struct postgre
 	(void)snprintf(postgres->sqlstate, sizeof postgres->sqlstate, "%s", state);
 	/* The account was locked when its seq was read: nobody else can have taken the next one. */
 	bool is_broken = has_class(state, "23505") && table && strcmp(table, "ledger_entry") == 0;
-	enum outcome outcome = !is_broken && (is_retried(state) || is_retried_anew(state)) ? OUTCOME_RETRY : OUTCOME_FATAL;
+	enum outcome outcome =
+		!is_broken && (is_retried(state) || is_retried_anew(state)) ? OUTCOME_RETRY : OUTCOME_FATAL;
 	(void)fail(reterr, outcome, statement->where, "database refused %s: %.*s (SQLSTATE %.5s)", statement->name,
-	           OUTCOME_TEXT_SIZE, message ? message : "", state);
+		OUTCOME_TEXT_SIZE, message ? message : "", state);
 	if (is_broken)
-		fail_hint(reterr, "an account's row is behind its ledger: the books were changed by hand or restored in part");
+		fail_hint(reterr,
+			"an account's row is behind its ledger: the books were changed by hand or restored in part");
 	else
 		hint_at(reterr, state);
 	if (is_retried_anew(state))
@@ -161,11 +167,11 @@ static int64_t deadline_of(const struct postgres *postgres)
 
 /* Wait until the socket is ready for `events`. */
 static enum outcome wait_for(struct postgres *postgres, const struct postgres_statement *statement, short events,
-                             int64_t deadline, struct failure *reterr)
+	int64_t deadline, struct failure *reterr)
 {
 	struct pollfd fds[] = {
-		{ .fd = PQsocket(postgres->connection), .events = events },
-		{ .fd = postgres->interrupt_fd, .events = POLLIN },
+		{.fd = PQsocket(postgres->connection), .events = events},
+		{.fd = postgres->interrupt_fd, .events = POLLIN},
 	};
 	int ready;
 
@@ -181,12 +187,13 @@ static enum outcome wait_for(struct postgres *postgres, const struct postgres_st
 	postgres_disconnect(postgres);
 	if (ready > 0)
 		return fail(reterr, OUTCOME_RETRY, statement->where, "%s was interrupted", statement->name);
-	return fail(reterr, OUTCOME_RETRY, statement->where, "no answer from the database to %s in time", statement->name);
+	return fail(
+		reterr, OUTCOME_RETRY, statement->where, "no answer from the database to %s in time", statement->name);
 }
 
 /* Send all that libpq has buffered, reading what comes meanwhile. */
-static enum outcome flush_out(struct postgres *postgres, const struct postgres_statement *statement, int64_t deadline,
-                              struct failure *reterr)
+static enum outcome flush_out(
+	struct postgres *postgres, const struct postgres_statement *statement, int64_t deadline, struct failure *reterr)
 {
 	for (;;) {
 		int left = PQflush(postgres->connection);
@@ -204,7 +211,7 @@ static enum outcome flush_out(struct postgres *postgres, const struct postgres_s
 
 /* The next result, NULL where there is none left. */
 static enum outcome next_result(struct postgres *postgres, const struct postgres_statement *statement, int64_t deadline,
-                                PGresult **ret_result, struct failure *reterr)
+	PGresult **ret_result, struct failure *reterr)
 {
 	while (PQisBusy(postgres->connection)) {
 		enum outcome outcome = wait_for(postgres, statement, POLLIN, deadline, reterr);
@@ -219,7 +226,7 @@ static enum outcome next_result(struct postgres *postgres, const struct postgres
 
 /* All results of what was sent: the last good one, or the first error. */
 static enum outcome collect(struct postgres *postgres, const struct postgres_statement *statement,
-                            PGresult **ret_result, struct failure *reterr)
+	PGresult **ret_result, struct failure *reterr)
 {
 	int64_t deadline = deadline_of(postgres);
 	POSTGRES_RESULT good = NULL;
@@ -256,11 +263,12 @@ static enum outcome collect(struct postgres *postgres, const struct postgres_sta
 
 static enum outcome fail_closed(const struct postgres_statement *statement, struct failure *reterr)
 {
-	return fail(reterr, OUTCOME_RETRY, statement->where, "database connection is closed before %s", statement->name);
+	return fail(
+		reterr, OUTCOME_RETRY, statement->where, "database connection is closed before %s", statement->name);
 }
 
-static enum outcome prepare_once(struct postgres *postgres, const struct postgres_statement *statement,
-                                 struct failure *reterr)
+static enum outcome prepare_once(
+	struct postgres *postgres, const struct postgres_statement *statement, struct failure *reterr)
 {
 	for (size_t i = 0; i < postgres->prepared_count; i++)
 		if (postgres->prepared[i] == statement)
@@ -286,7 +294,7 @@ static void check_columns(const struct postgres_statement *statement, const PGre
 }
 
 enum outcome postgres_query(struct postgres *postgres, const struct postgres_statement *statement,
-                            const struct postgres_params *params, PGresult **ret_result, struct failure *reterr)
+	const struct postgres_params *params, PGresult **ret_result, struct failure *reterr)
 {
 	const char *values[POSTGRES_PARAMS_MAX];
 	int sizes[POSTGRES_PARAMS_MAX], formats[POSTGRES_PARAMS_MAX];
@@ -327,10 +335,10 @@ size_t postgres_rows(PGresult *result)
 	return rows;
 }
 
-enum outcome postgres_execute(struct postgres *postgres, const char *where, const char *name, const char *text,
-                              struct failure *reterr)
+enum outcome postgres_execute(
+	struct postgres *postgres, const char *where, const char *name, const char *text, struct failure *reterr)
 {
-	const struct postgres_statement statement = { .where = where, .name = name, .text = text };
+	const struct postgres_statement statement = {.where = where, .name = name, .text = text};
 	POSTGRES_RESULT result = NULL;
 
 	if (!postgres->connection)
@@ -363,11 +371,12 @@ void postgres_abort(struct postgres *postgres)
 }
 
 enum outcome postgres_copy_begin(struct postgres_copy *copy, struct postgres *postgres,
-                                 const struct postgres_statement *statement, struct failure *reterr)
+	const struct postgres_statement *statement, struct failure *reterr)
 {
-	static const char header[19] = "PGCOPY\n\377\r\n"; /* signature with its NUL, 4 bytes flags, 4 bytes extension */
+	static const char header[19] =
+		"PGCOPY\n\377\r\n"; /* signature with its NUL, 4 bytes flags, 4 bytes extension */
 
-	*copy = (struct postgres_copy){ .postgres = postgres, .statement = statement };
+	*copy = (struct postgres_copy){.postgres = postgres, .statement = statement};
 	if (!postgres->connection)
 		return fail_closed(statement, reterr);
 	if (!PQsendQuery(postgres->connection, statement->text))
@@ -434,8 +443,8 @@ enum outcome postgres_copy_end(struct postgres_copy *copy, struct failure *reter
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (postgres_rows(result) != copy->rows_count)
-		return fail(reterr, OUTCOME_FATAL, copy->statement->where, "%s wrote %zu rows of %zu", copy->statement->name,
-		            postgres_rows(result), copy->rows_count);
+		return fail(reterr, OUTCOME_FATAL, copy->statement->where, "%s wrote %zu rows of %zu",
+			copy->statement->name, postgres_rows(result), copy->rows_count);
 	return OUTCOME_OK;
 }
 
@@ -447,8 +456,8 @@ static void log_notice(void *self, const char *message)
 
 static void put_milliseconds(struct postgres_params *params, int64_t microseconds)
 {
-	postgres_put_text(postgres_add_value(params), arena_format(params->arena, "%lld",
-	                                                           (long long)((microseconds + 999) / 1000)));
+	postgres_put_text(postgres_add_value(params),
+		arena_format(params->arena, "%lld", (long long)((microseconds + 999) / 1000)));
 }
 
 static enum outcome set_up_session(struct postgres *postgres, struct failure *reterr)
@@ -458,8 +467,9 @@ static enum outcome set_up_session(struct postgres *postgres, struct failure *re
 	POSTGRES_RESULT result = NULL;
 
 	if (PQserverVersion(postgres->connection) < SERVER_VERSION_MIN)
-		return fail(reterr, OUTCOME_FATAL, open_session.where, "database is PostgreSQL %d, drawdown needs %d or later",
-		            PQserverVersion(postgres->connection) / 10000, SERVER_VERSION_MIN / 10000);
+		return fail(reterr, OUTCOME_FATAL, open_session.where,
+			"database is PostgreSQL %d, drawdown needs %d or later",
+			PQserverVersion(postgres->connection) / 10000, SERVER_VERSION_MIN / 10000);
 	postgres_params_init(&params, postgres);
 	put_milliseconds(&params, settings->lock_timeout);
 	put_milliseconds(&params, settings->statement_timeout);
@@ -469,12 +479,12 @@ static enum outcome set_up_session(struct postgres *postgres, struct failure *re
 	if (outcome != OUTCOME_OK)
 		return outcome;
 
-	struct postgres_row row = { .result = result, .column = 13 };
+	struct postgres_row row = {.result = result, .column = 13};
 	struct text synchronous_commit = postgres_get_text(&row);
 	postgres->is_durable = text_equal(postgres_get_text(&row), TEXT_LITERAL("on"));
 	if (text_equal(synchronous_commit, TEXT_LITERAL("off"))) {
 		(void)fail(reterr, OUTCOME_FATAL, open_session.where,
-		           "synchronous_commit is off: a crash of the database would lose what was published");
+			"synchronous_commit is off: a crash of the database would lose what was published");
 		fail_hint(reterr, "set synchronous_commit = on for the server, the database or the role");
 		return OUTCOME_FATAL;
 	}
@@ -510,24 +520,26 @@ static bool is_well_formed(const char *url)
 static enum outcome open_connection(struct postgres *postgres, struct failure *reterr)
 {
 	/* What stands before dbname may be overridden by the URL, what follows may not. */
-	const char *const keywords[] = { "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
-		                         "tcp_user_timeout", "dbname", "application_name", "client_encoding", NULL };
-	const char *const values[] = { "5", "10", "5", "3", "20000", postgres->settings.url,
-		                       postgres->settings.application_name, "UTF8", NULL };
+	const char *const keywords[] = {"connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
+		"tcp_user_timeout", "dbname", "application_name", "client_encoding", NULL};
+	const char *const values[] = {"5", "10", "5", "3", "20000", postgres->settings.url,
+		postgres->settings.application_name, "UTF8", NULL};
 	char text[OUTCOME_TEXT_SIZE];
 
 	if (!postgres->settings.url || !is_well_formed(postgres->settings.url)) {
 		(void)fail(reterr, OUTCOME_FATAL, open_session.where, "database.url is not a connection string");
-		fail_hint(reterr, "postgresql://user@host:5432/database (a password's special characters as %%40 and the like), "
-		                  "or host=... dbname=... user=...");
+		fail_hint(reterr,
+			"postgresql://user@host:5432/database (a password's special characters as %%40 and the like), "
+			"or host=... dbname=... user=...");
 		if (reterr)
 			reterr->exit_code = EXIT_USAGE;
 		return OUTCOME_FATAL;
 	}
 	postgres->connection = PQconnectdbParams(keywords, values, 1);
 	if (PQstatus(postgres->connection) == CONNECTION_OK && PQsetnonblocking(postgres->connection, 1) == 0) {
-		PQsetNoticeProcessor(postgres->connection, postgres->settings.notice ? postgres->settings.notice : log_notice,
-		                     postgres->settings.notice_self);
+		PQsetNoticeProcessor(postgres->connection,
+			postgres->settings.notice ? postgres->settings.notice : log_notice,
+			postgres->settings.notice_self);
 		return OUTCOME_OK;
 	}
 	read_message(postgres->connection, text);

@@ -110,7 +110,7 @@ struct postgres_bytes *postgres_add_value(struct postgres_params *params)
 {
 	assert(params->count < POSTGRES_PARAMS_MAX);
 	struct postgres_bytes *bytes = &params->bytes[params->count++];
-	*bytes = (struct postgres_bytes){ .arena = params->arena };
+	*bytes = (struct postgres_bytes){.arena = params->arena};
 	return bytes;
 }
 
@@ -125,7 +125,7 @@ struct postgres_bytes *postgres_add_array(struct postgres_params *params, enum p
 	char *room = reserve(bytes, 4 + ARRAY_HEADER_SIZE);
 	write_int32(room, 0);
 	write_int32(room + 4, count ? 1 : 0); /* dimensions */
-	write_int32(room + 8, 1);             /* there may be nulls */
+	write_int32(room + 8, 1);	      /* there may be nulls */
 	write_int32(room + 12, (int32_t)type);
 	write_int32(room + 16, (int32_t)count);
 	write_int32(room + 20, 1); /* first index */
@@ -197,7 +197,7 @@ struct text postgres_get_text(struct postgres_row *row)
 {
 	size_t size;
 	const char *value = next_value(row, SIZE_MAX, &size);
-	return value ? (struct text){ value, size } : TEXT_NULL;
+	return value ? (struct text){value, size} : TEXT_NULL;
 }
 
 struct text postgres_get_resource(struct postgres_row *row)
@@ -233,7 +233,7 @@ instant_t postgres_get_instant(struct postgres_row *row)
 struct hash128 postgres_get_hash(struct postgres_row *row)
 {
 	size_t size;
-	struct hash128 hash = { { 0 } };
+	struct hash128 hash = {{0}};
 	const char *value = next_value(row, sizeof hash.bytes, &size);
 	if (value)
 		memcpy(hash.bytes, value, sizeof hash.bytes);

@@ -6,19 +6,30 @@
 #include "sql_files.h"
 
 static const struct postgres_statement lock_accounts = {
-	"store.lock", "lock_accounts", sql_lock_accounts,
-	{ POSTGRES_INT8, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
-	  POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
-	  POSTGRES_JSON },
+	"store.lock",
+	"lock_accounts",
+	sql_lock_accounts,
+	{POSTGRES_INT8, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
+		POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
+		POSTGRES_JSON},
 };
 static const struct postgres_statement create_accounts = {
-	"store.lock", "create_accounts", sql_create_accounts, { POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT },
+	"store.lock",
+	"create_accounts",
+	sql_create_accounts,
+	{POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT},
 };
 static const struct postgres_statement read_currencies = {
-	"store.lock", "read_currencies", sql_read_currencies, { POSTGRES_TEXT, POSTGRES_INT8 },
+	"store.lock",
+	"read_currencies",
+	sql_read_currencies,
+	{POSTGRES_TEXT, POSTGRES_INT8},
 };
 static const struct postgres_statement find_known_currencies = {
-	"store.lock", "find_known_currencies", sql_find_known_currencies, { POSTGRES_INT8 },
+	"store.lock",
+	"find_known_currencies",
+	sql_find_known_currencies,
+	{POSTGRES_INT8},
 };
 
 /* One lane's call. */
@@ -92,14 +103,15 @@ static enum outcome lock_existing(struct locking *locking, struct account **acco
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		struct account *account = accounts[postgres_get_int64(&row) - 1];
 		if (!read_account(locking, account, &row)) {
-			(void)fail(locking->reterr, OUTCOME_FATAL, lock_accounts.where, "account %.*s/%.*s/%.*s is corrupt",
-			           TEXT_ARGS(account->key.customer_id), TEXT_ARGS(account->key.currency_id),
-			           TEXT_ARGS(account->key.resource_id));
-			fail_hint(locking->reterr, "its row holds what drawdown does not write, or its open grants do not add up to the "
-			                           "balance: it was changed by hand or restored in part");
+			(void)fail(locking->reterr, OUTCOME_FATAL, lock_accounts.where,
+				"account %.*s/%.*s/%.*s is corrupt", TEXT_ARGS(account->key.customer_id),
+				TEXT_ARGS(account->key.currency_id), TEXT_ARGS(account->key.resource_id));
+			fail_hint(locking->reterr,
+				"its row holds what drawdown does not write, or its open grants do not add up to the "
+				"balance: it was changed by hand or restored in part");
 			return OUTCOME_FATAL;
 		}
 	}
@@ -135,7 +147,7 @@ static struct currency *list_currencies(struct lane_work *work)
 
 static struct currency *find_currency(struct currency *currencies, size_t count, struct text currency_id)
 {
-	const struct currency wanted = { .currency_id = currency_id };
+	const struct currency wanted = {.currency_id = currency_id};
 	return bsearch(&wanted, currencies, count, sizeof *currencies, compare_currencies);
 }
 
@@ -154,7 +166,7 @@ static enum outcome fill_currencies(struct locking *locking)
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		struct currency *currency = find_currency(currencies, work->currencies_count, postgres_get_text(&row));
 		assert(currency);
 		currency->named = true;
@@ -220,11 +232,12 @@ static enum outcome fill_known(struct locking *locking, const struct rules *rule
 		postgres_put_text(customer, work->accounts[doubtful[i]].key.customer_id);
 		postgres_put_text(currency, work->accounts[doubtful[i]].key.currency_id);
 	}
-	enum outcome outcome = postgres_query(locking->postgres, &find_known_currencies, &params, &result, locking->reterr);
+	enum outcome outcome =
+		postgres_query(locking->postgres, &find_known_currencies, &params, &result, locking->reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		size_t first = doubtful[postgres_get_int64(&row) - 1];
 		size_t end = end_of_siblings(work, first);
 		for (size_t k = first; k < end; k++)
@@ -276,7 +289,7 @@ static enum outcome create_missing(struct locking *locking)
 		return outcome;
 	for (size_t i = 0; i < count; i++) {
 		missing[i]->exists = made < PQntuples(result) &&
-		                     is_row_of((struct postgres_row){ .result = result, .row = made }, missing[i]);
+				     is_row_of((struct postgres_row){.result = result, .row = made}, missing[i]);
 		if (missing[i]->exists)
 			made++;
 		else
@@ -288,18 +301,19 @@ static enum outcome create_missing(struct locking *locking)
 	outcome = lock_existing(locking, missing, remaining);
 	for (size_t i = 0; i < remaining && outcome == OUTCOME_OK; i++) {
 		if (!missing[i]->exists)
-			outcome = fail(locking->reterr, OUTCOME_RETRY, create_accounts.where, "an account was made and is gone");
+			outcome = fail(locking->reterr, OUTCOME_RETRY, create_accounts.where,
+				"an account was made and is gone");
 		else if (missing[i]->grants_made > 0)
 			missing[i]->currency_known = true;
 	}
 	return outcome;
 }
 
-enum outcome store_lock(void *self, size_t lane, struct lane_work *work, const struct rules *rules,
-                        struct failure *reterr)
+enum outcome store_lock(
+	void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr)
 {
 	struct store_postgres *store = self;
-	struct locking locking = { .store = store, .postgres = &store->lanes[lane], .work = work, .reterr = reterr };
+	struct locking locking = {.store = store, .postgres = &store->lanes[lane], .work = work, .reterr = reterr};
 
 	if (work->accounts_count == 0)
 		return OUTCOME_OK;

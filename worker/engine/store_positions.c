@@ -8,24 +8,39 @@
 #define CLAIM_ATTEMPTS_MAX 4
 
 static const struct postgres_statement lock_positions = {
-	"store.claim", "lock_positions", sql_lock_positions, { POSTGRES_INT8, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_INT8 },
+	"store.claim",
+	"lock_positions",
+	sql_lock_positions,
+	{POSTGRES_INT8, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_INT8},
 };
 static const struct postgres_statement raise_positions = {
-	"store.claim", "raise_positions", sql_raise_positions, { 0 },
+	"store.claim",
+	"raise_positions",
+	sql_raise_positions,
+	{0},
 };
 static const struct postgres_statement end_holders = {
-	"store.claim", "end_holders", sql_end_holders, { POSTGRES_INT4, POSTGRES_TEXT, POSTGRES_BOOL },
+	"store.claim",
+	"end_holders",
+	sql_end_holders,
+	{POSTGRES_INT4, POSTGRES_TEXT, POSTGRES_BOOL},
 };
 static const struct postgres_statement create_positions = {
-	"store.create_positions", "create_positions", sql_create_positions, { 0 },
+	"store.create_positions",
+	"create_positions",
+	sql_create_positions,
+	{0},
 };
 static const struct postgres_statement move_positions = {
-	"store.begin", "move_positions", sql_move_positions, { POSTGRES_INT8 },
+	"store.begin",
+	"move_positions",
+	sql_move_positions,
+	{POSTGRES_INT8},
 };
 
 /* Topics and partitions, the first two parameters of all these statements. */
 static void add_partitions(const struct store_postgres *store, struct postgres_params *params,
-                           const struct input_partition *partitions, size_t count)
+	const struct input_partition *partitions, size_t count)
 {
 	struct postgres_bytes *topic = postgres_add_array(params, POSTGRES_TEXT, count);
 	struct postgres_bytes *number = postgres_add_array(params, POSTGRES_INT4, count);
@@ -38,7 +53,7 @@ static void add_partitions(const struct store_postgres *store, struct postgres_p
 
 /* Fills has_row, and the highest epoch and position of all lanes. */
 static enum outcome lock_rows(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                              int32_t *ret_lanes_count, int *ret_rows_count, struct failure *reterr)
+	int32_t *ret_lanes_count, int *ret_rows_count, struct failure *reterr)
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
@@ -55,7 +70,7 @@ static enum outcome lock_rows(struct store_postgres *store, struct input_partiti
 		return outcome;
 	*ret_rows_count = PQntuples(result);
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		struct input_partition *partition = &partitions[postgres_get_int64(&row) - 1];
 		int32_t lane = postgres_get_int32(&row);
 		int64_t epoch = postgres_get_int64(&row);
@@ -75,7 +90,7 @@ static enum outcome lock_rows(struct store_postgres *store, struct input_partiti
 /* A statement that waited for another claim does not see the lanes' rows that it made: only one that sees no
  * more than the one before has them all. */
 static enum outcome lock_all_rows(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                                  int32_t *ret_lanes_count, struct failure *reterr)
+	int32_t *ret_lanes_count, struct failure *reterr)
 {
 	int rows_count = -1, rows_before;
 	enum outcome outcome;
@@ -88,8 +103,8 @@ static enum outcome lock_all_rows(struct store_postgres *store, struct input_par
 }
 
 /* The rows are locked: every lane of a predecessor has committed, or will find another epoch. */
-static enum outcome raise_epochs(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                                 struct failure *reterr)
+static enum outcome raise_epochs(
+	struct store_postgres *store, struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct input_partition owned[BATCH_SPANS_MAX];
 	struct postgres_params params;
@@ -119,8 +134,8 @@ static enum outcome raise_epochs(struct store_postgres *store, struct input_part
 	return postgres_query(&store->loop, &raise_positions, &params, NULL, reterr);
 }
 
-static enum outcome insert_rows(struct store_postgres *store, const struct input_partition *partitions, size_t count,
-                                struct failure *reterr)
+static enum outcome insert_rows(
+	struct store_postgres *store, const struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	struct postgres_params params;
 
@@ -134,12 +149,13 @@ static enum outcome insert_rows(struct store_postgres *store, const struct input
 
 /* One transaction: make rows where that is asked for, then take all partitions over. */
 static enum outcome take_over(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                              bool creates, struct failure *reterr)
+	bool creates, struct failure *reterr)
 {
 	arena_reset(&store->loop.scratch);
 	enum outcome outcome = postgres_connect(&store->loop, reterr);
 	if (outcome == OUTCOME_OK)
-		outcome = postgres_execute(&store->loop, "store.claim", "begin", "begin isolation level read committed", reterr);
+		outcome = postgres_execute(
+			&store->loop, "store.claim", "begin", "begin isolation level read committed", reterr);
 	if (outcome == OUTCOME_OK && creates)
 		outcome = insert_rows(store, partitions, count, reterr);
 	if (outcome == OUTCOME_OK)
@@ -157,29 +173,29 @@ static void end_predecessors(struct store_postgres *store, const struct input_pa
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
-	struct failure failure = { 0 };
+	struct failure failure = {0};
 
 	postgres_params_init(&params, &store->loop);
 	add_partitions(store, &params, partitions, count);
 	if (postgres_connect(&store->loop, &failure) != OUTCOME_OK ||
-	    postgres_query(&store->loop, &end_holders, &params, &result, &failure) != OUTCOME_OK) {
+		postgres_query(&store->loop, &end_holders, &params, &result, &failure) != OUTCOME_OK) {
 		log_failure(LOG_WARNING, &failure);
 		return;
 	}
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		int32_t pid = postgres_get_int32(&row);
 		struct text name = postgres_get_text(&row);
 		bool ended = postgres_get_bool(&row);
 		log_line(LOG_WARNING, "store.claim", "%s database session %d (%.*s): it kept our partitions locked",
-		         ended ? "ended" : "could not end", (int)pid, TEXT_ARGS(name));
+			ended ? "ended" : "could not end", (int)pid, TEXT_ARGS(name));
 	}
 	if (PQntuples(result) == 0)
 		log_line(LOG_WARNING, "store.claim", "partitions stay locked, by no session of our own role");
 }
 
 static enum outcome take_over_stubbornly(struct store_postgres *store, struct input_partition *partitions, size_t count,
-                                         bool creates, struct failure *reterr)
+	bool creates, struct failure *reterr)
 {
 	enum outcome outcome;
 
@@ -197,8 +213,8 @@ enum outcome store_claim(void *self, struct input_partition *partitions, size_t 
 	return take_over_stubbornly(self, partitions, count, false, reterr);
 }
 
-enum outcome store_create_positions(void *self, struct input_partition *partitions, size_t count,
-                                    struct failure *reterr)
+enum outcome store_create_positions(
+	void *self, struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	return take_over_stubbornly(self, partitions, count, true, reterr);
 }
@@ -213,30 +229,30 @@ static int compare_spans(const void *a, const void *b, void *first)
 }
 
 static enum outcome fail_fenced(const struct store_postgres *store, const struct span *const *spans, size_t count,
-                                const PGresult *result, struct failure *reterr)
+	const PGresult *result, struct failure *reterr)
 {
-	bool moved[BATCH_SPANS_MAX] = { false };
+	bool moved[BATCH_SPANS_MAX] = {false};
 	size_t first = 0;
 
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		moved[postgres_get_int64(&row) - 1] = true;
 	}
 	while (moved[first])
 		first++;
 	assert(first < count);
 	(void)fail(reterr, OUTCOME_REWIND, move_positions.where,
-	            "%s [%d] belongs to another worker now (our epoch is %lld; %zu of %zu partitions are lost)",
-	            store->config->input_topics[spans[first]->input], (int)spans[first]->partition,
-	            (long long)spans[first]->epoch, count - (size_t)PQntuples(result), count);
+		"%s [%d] belongs to another worker now (our epoch is %lld; %zu of %zu partitions are lost)",
+		store->config->input_topics[spans[first]->input], (int)spans[first]->partition,
+		(long long)spans[first]->epoch, count - (size_t)PQntuples(result), count);
 	if (reterr)
 		reterr->exit_code = EXIT_FENCED;
 	return OUTCOME_REWIND;
 }
 
 /* In the order in which a claim locks them. */
-static enum outcome move_lane(struct store_postgres *store, size_t lane, const struct batch *batch,
-                              struct failure *reterr)
+static enum outcome move_lane(
+	struct store_postgres *store, size_t lane, const struct batch *batch, struct failure *reterr)
 {
 	char *const *topics = store->config->input_topics;
 	enum input first = strcmp(topics[INPUT_USAGE], topics[INPUT_COMMANDS]) < 0 ? INPUT_USAGE : INPUT_COMMANDS;
@@ -278,7 +294,8 @@ enum outcome store_begin(void *self, size_t lane, const struct batch *batch, str
 	arena_reset(&postgres->scratch);
 	enum outcome outcome = postgres_connect(postgres, reterr);
 	if (outcome == OUTCOME_OK)
-		outcome = postgres_execute(postgres, "store.begin", "begin", "begin isolation level read committed", reterr);
+		outcome = postgres_execute(
+			postgres, "store.begin", "begin", "begin isolation level read committed", reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = move_lane(store, lane, batch, reterr);
 	return outcome;

@@ -12,17 +12,29 @@
 #define PREPARE_ATTEMPTS_MAX 4
 
 static const struct postgres_statement read_schema_version = {
-	"store.open", "read_schema_version", sql_read_schema_version, { POSTGRES_INT4 },
+	"store.open",
+	"read_schema_version",
+	sql_read_schema_version,
+	{POSTGRES_INT4},
 };
 static const struct postgres_statement check_rights = {
-	"store.open", "check_rights", sql_check_rights, { POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_TEXT },
+	"store.open",
+	"check_rights",
+	sql_check_rights,
+	{POSTGRES_BOOL, POSTGRES_BOOL, POSTGRES_TEXT},
 };
-static const struct postgres_statement write_setting = { "store.open", "write_setting", sql_write_setting, { 0 } };
+static const struct postgres_statement write_setting = {"store.open", "write_setting", sql_write_setting, {0}};
 static const struct postgres_statement read_setting = {
-	"store.open", "read_setting", sql_read_setting, { POSTGRES_INT8 },
+	"store.open",
+	"read_setting",
+	sql_read_setting,
+	{POSTGRES_INT8},
 };
 static const struct postgres_statement make_generation = {
-	"store.prepare", "make_generation", sql_make_generation, { POSTGRES_BOOL },
+	"store.prepare",
+	"make_generation",
+	sql_make_generation,
+	{POSTGRES_BOOL},
 };
 
 enum input store_input_of(const struct store_postgres *store, struct text topic)
@@ -35,7 +47,8 @@ enum input store_input_of(const struct store_postgres *store, struct text topic)
 
 enum outcome store_fail_corrupt(const struct postgres_statement *statement, struct failure *reterr)
 {
-	(void)fail(reterr, OUTCOME_FATAL, statement->where, "%s read a value that drawdown does not write", statement->name);
+	(void)fail(reterr, OUTCOME_FATAL, statement->where, "%s read a value that drawdown does not write",
+		statement->name);
 	fail_hint(reterr, "the books were changed by hand, or by a newer version");
 	return OUTCOME_FATAL;
 }
@@ -70,7 +83,7 @@ static enum outcome make_one(struct store_postgres *store, instant_t timestamp, 
 	postgres_put_instant(postgres_add_value(&params), timestamp);
 	outcome = postgres_query(&store->loop, &make_generation, &params, &result, reterr);
 	if (outcome == OUTCOME_OK) {
-		struct postgres_row row = { .result = result };
+		struct postgres_row row = {.result = result};
 		*ret_made = postgres_get_bool(&row);
 	}
 	return outcome;
@@ -152,12 +165,12 @@ static enum outcome check_version(struct store_postgres *store, struct failure *
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	struct postgres_row row = { .result = result };
+	struct postgres_row row = {.result = result};
 	int version = postgres_get_int32(&row);
 	if (version == newest)
 		return OUTCOME_OK;
-	(void)fail(reterr, OUTCOME_FATAL, "store.open", "schema drawdown is at version %d, this program needs %d", version,
-	           newest);
+	(void)fail(reterr, OUTCOME_FATAL, "store.open", "schema drawdown is at version %d, this program needs %d",
+		version, newest);
 	fail_hint(reterr, "%s", version < newest ? "run `drawdown migrate`" : "run a newer drawdown");
 	return OUTCOME_FATAL;
 }
@@ -169,20 +182,22 @@ static enum outcome check_role(struct store_postgres *store, struct failure *ret
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	struct postgres_row row = { .result = result };
+	struct postgres_row row = {.result = result};
 	bool may_work = postgres_get_bool(&row);
 	bool may_rewrite = postgres_get_bool(&row);
 	struct text role = postgres_get_text(&row);
 	if (!may_work) {
-		(void)fail(reterr, OUTCOME_FATAL, "store.open", "role %.*s lacks rights in schema drawdown", TEXT_ARGS(role));
+		(void)fail(reterr, OUTCOME_FATAL, "store.open", "role %.*s lacks rights in schema drawdown",
+			TEXT_ARGS(role));
 		fail_hint(reterr, "as the schema's owner: grant drawdown_worker to %.*s", TEXT_ARGS(role));
 		return OUTCOME_FATAL;
 	}
 	if (may_rewrite)
 		log_line(LOG_WARNING, "store.open",
-		         "role %.*s could update or delete the ledger; hint=let workers log in as a user that is only a member of "
-		         "drawdown_worker",
-		         TEXT_ARGS(role));
+			"role %.*s could update or delete the ledger; hint=let workers log in as a user that is only a "
+			"member of "
+			"drawdown_worker",
+			TEXT_ARGS(role));
 	return OUTCOME_OK;
 }
 
@@ -201,7 +216,7 @@ static enum outcome check_setting(struct store_postgres *store, struct failure *
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	assert(PQntuples(result) == 1);
-	struct postgres_row row = { .result = result };
+	struct postgres_row row = {.result = result};
 	int64_t theirs = postgres_get_int64(&row);
 	if (theirs == ours)
 		return OUTCOME_OK;
@@ -209,7 +224,7 @@ static enum outcome check_setting(struct store_postgres *store, struct failure *
 	units_format_duration(ours, ours_text);
 	units_format_duration(theirs, theirs_text);
 	(void)fail(reterr, OUTCOME_FATAL, "store.open", "dedupe.generation is %s, but the database was set up with %s",
-	           ours_text, theirs_text);
+		ours_text, theirs_text);
 	fail_hint(reterr, "set dedupe.generation = %s", theirs_text);
 	if (reterr)
 		reterr->exit_code = EXIT_USAGE;
@@ -252,7 +267,8 @@ static enum outcome check_all(struct store_postgres *store, struct failure *rete
 	for (size_t i = 0; i < store->lanes_count && outcome == OUTCOME_OK; i++)
 		outcome = postgres_connect(&store->lanes[i], reterr);
 	if (outcome == OUTCOME_OK && !store->loop.is_durable)
-		log_line(LOG_WARNING, "store.open", "fsync is off: the books do not survive a crash of the database's machine");
+		log_line(LOG_WARNING, "store.open",
+			"fsync is off: the books do not survive a crash of the database's machine");
 	return outcome;
 }
 

@@ -4,28 +4,37 @@
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
 
-#define RECEIPT_COLUMNS                                                                                               \
-	POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2,      \
-	        POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8,    \
-	        POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ
+#define RECEIPT_COLUMNS                                                                                            \
+	POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2,   \
+		POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8, \
+		POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ
 
 static const struct postgres_statement find_receipts = {
-	"store.look_up", "find_receipts", sql_find_receipts, { POSTGRES_INT8, RECEIPT_COLUMNS },
+	"store.look_up",
+	"find_receipts",
+	sql_find_receipts,
+	{POSTGRES_INT8, RECEIPT_COLUMNS},
 };
 static const struct postgres_statement find_receipts_of_range = {
-	"store.recall_range", "find_receipts_of_range", sql_find_receipts_of_range,
-	{ POSTGRES_TEXT, POSTGRES_UUID, RECEIPT_COLUMNS },
+	"store.recall_range",
+	"find_receipts_of_range",
+	sql_find_receipts_of_range,
+	{POSTGRES_TEXT, POSTGRES_UUID, RECEIPT_COLUMNS},
 };
 static const struct postgres_statement find_grants = {
-	"store.look_up", "find_grants", sql_find_grants,
-	{ POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2, POSTGRES_TIMESTAMPTZ },
+	"store.look_up",
+	"find_grants",
+	sql_find_grants,
+	{POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2, POSTGRES_TIMESTAMPTZ},
 };
 static const struct postgres_statement read_entries = {
-	"store.recall", "read_entries", sql_read_entries,
-	{ POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT2, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
-	  POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT2,
-	  POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
-	  POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT },
+	"store.recall",
+	"read_entries",
+	sql_read_entries,
+	{POSTGRES_INT8, POSTGRES_INT8, POSTGRES_INT2, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC,
+		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8,
+		POSTGRES_INT2, POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_TEXT, POSTGRES_INT4,
+		POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT},
 };
 
 /* Topic, partition, offset, timestamp. INPUT_COUNT where the topic is none of ours. */
@@ -41,8 +50,8 @@ static struct source_position read_source(const struct store_postgres *store, st
 }
 
 /* From event_class on. */
-static bool read_receipt(const struct store_postgres *store, struct arena *arena, struct postgres_row *row,
-                         struct receipt *receipt)
+static bool read_receipt(
+	const struct store_postgres *store, struct arena *arena, struct postgres_row *row, struct receipt *receipt)
 {
 	receipt->event_class = (enum event_class)postgres_get_int16(row);
 	receipt->idempotency_key = arena_copy(arena, postgres_get_text(row));
@@ -70,27 +79,27 @@ static bool read_receipt(const struct store_postgres *store, struct arena *arena
 }
 
 /* Two keys of one hash: receipts would answer for each other. */
-static enum outcome check_keys(const struct store_postgres *store, const struct lane_work *work,
-                               struct failure *reterr)
+static enum outcome check_keys(const struct store_postgres *store, const struct lane_work *work, struct failure *reterr)
 {
 	for (size_t i = 0; i < work->records_count; i++) {
 		const struct record *record = work->records[i];
 		const struct receipt *receipt = record->key_slot ? record->key_slot->receipt : NULL;
 		if (!receipt || (text_equal(receipt->idempotency_key, record->event.idempotency_key) &&
-		                 receipt->event_class == event_class_of(record->event.kind)))
+					receipt->event_class == event_class_of(record->event.kind)))
 			continue;
 		(void)fail(reterr, OUTCOME_FATAL, find_receipts.where,
-		           "%s [%d] offset %lld: its key has the hash of another key in drawdown.receipt",
-		           store->config->input_topics[record->source.input], (int)record->source.partition,
-		           (long long)record->source.offset);
-		fail_hint(reterr, "chance cannot do this: key_hash or idempotency_key of the receipt was changed by hand");
+			"%s [%d] offset %lld: its key has the hash of another key in drawdown.receipt",
+			store->config->input_topics[record->source.input], (int)record->source.partition,
+			(long long)record->source.offset);
+		fail_hint(reterr,
+			"chance cannot do this: key_hash or idempotency_key of the receipt was changed by hand");
 		return OUTCOME_FATAL;
 	}
 	return OUTCOME_OK;
 }
 
-static enum outcome look_up_receipts(struct store_postgres *store, struct postgres *postgres, struct lane_work *work,
-                                     struct failure *reterr)
+static enum outcome look_up_receipts(
+	struct store_postgres *store, struct postgres *postgres, struct lane_work *work, struct failure *reterr)
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
@@ -108,7 +117,7 @@ static enum outcome look_up_receipts(struct store_postgres *store, struct postgr
 	size_t count = (size_t)PQntuples(result);
 	struct receipt *receipts = arena_zero_array(&work->arena, count, sizeof *receipts);
 	for (size_t i = 0; i < count; i++) {
-		struct postgres_row row = { .result = result, .row = (int)i };
+		struct postgres_row row = {.result = result, .row = (int)i};
 		struct key_slot *slot = &work->key_slots[postgres_get_int64(&row) - 1];
 		struct receipt *receipt = &receipts[i];
 		receipt->customer_id = slot->customer_id;
@@ -138,7 +147,7 @@ static enum outcome look_up_grants(struct postgres *postgres, struct lane_work *
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		struct grant_known *known = &work->grants_known[postgres_get_int64(&row) - 1];
 		known->currency_id = arena_copy(&work->arena, postgres_get_text(&row));
 		known->resource_id = arena_copy(&work->arena, postgres_get_resource(&row));
@@ -182,14 +191,15 @@ static size_t list_ranges(const struct lane_work *work, struct entry_range *rang
 		if (!record->readable || !record_is_recalled(record) || record->key_slot->receipt->range_first == 0)
 			continue;
 		const struct receipt *receipt = record->key_slot->receipt;
-		ranges[count++] = (struct entry_range){ &record->account->key, receipt->range_first, receipt->range_last };
+		ranges[count++] =
+			(struct entry_range){&record->account->key, receipt->range_first, receipt->range_last};
 		*ret_entries_count += (size_t)(receipt->range_last - receipt->range_first + 1);
 	}
 	return count;
 }
 
-static bool read_entry(const struct store_postgres *store, struct arena *arena, struct postgres_row *row,
-                       struct ledger_entry *entry)
+static bool read_entry(
+	const struct store_postgres *store, struct arena *arena, struct postgres_row *row, struct ledger_entry *entry)
 {
 	entry->seq = postgres_get_int64(row);
 	entry->event_type = (enum ledger_event)postgres_get_int16(row);
@@ -248,15 +258,16 @@ enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struc
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if ((size_t)PQntuples(result) != entries_count) {
-		(void)fail(reterr, OUTCOME_FATAL, read_entries.where, "%zu receipts name %zu ledger entries, %d are there",
-		           ranges_count, entries_count, PQntuples(result));
+		(void)fail(reterr, OUTCOME_FATAL, read_entries.where,
+			"%zu receipts name %zu ledger entries, %d are there", ranges_count, entries_count,
+			PQntuples(result));
 		fail_hint(reterr, "the ledger was changed by hand or restored in part");
 		return OUTCOME_FATAL;
 	}
 	work->recalled = arena_zero_array(&work->arena, entries_count, sizeof *work->recalled);
 	work->recalled_count = work->recalled_capacity = entries_count;
 	for (size_t i = 0; i < entries_count; i++) {
-		struct postgres_row row = { .result = result, .row = (int)i };
+		struct postgres_row row = {.result = result, .row = (int)i};
 		work->recalled[i].account = ranges[postgres_get_int64(&row) - 1].account;
 		if (!read_entry(store, &work->arena, &row, &work->recalled[i]))
 			return store_fail_corrupt(&read_entries, reterr);
@@ -267,7 +278,7 @@ enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struc
 /* The event as far as its receipt tells it: enough to find the receipt again, and to report its outcome. */
 static bool append_record(const struct store_postgres *store, struct batch *batch, struct postgres_row *row)
 {
-	struct receipt receipt = { 0 };
+	struct receipt receipt = {0};
 
 	receipt.customer_id = arena_copy(&batch->arena, postgres_get_text(row));
 	receipt.key_hash = postgres_get_hash(row);
@@ -292,7 +303,7 @@ static bool append_record(const struct store_postgres *store, struct batch *batc
 }
 
 static enum outcome find_range(struct store_postgres *store, enum input input, int32_t partition, int64_t from,
-                               int64_t to, PGresult **ret_result, struct failure *reterr)
+	int64_t to, PGresult **ret_result, struct failure *reterr)
 {
 	struct postgres_params params;
 
@@ -309,7 +320,7 @@ static enum outcome find_range(struct store_postgres *store, enum input input, i
 }
 
 enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
-                                struct batch *batch, struct failure *reterr)
+	struct batch *batch, struct failure *reterr)
 {
 	struct store_postgres *store = self;
 	POSTGRES_RESULT result = NULL;
@@ -318,7 +329,7 @@ enum outcome store_recall_range(void *self, enum input input, int32_t partition,
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = { .result = result, .row = i };
+		struct postgres_row row = {.result = result, .row = i};
 		if (!append_record(store, batch, &row))
 			return store_fail_corrupt(&find_receipts_of_range, reterr);
 	}

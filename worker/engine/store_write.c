@@ -5,12 +5,15 @@
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
 
-static const struct postgres_statement copy_entries = { "store.settle", "copy_entries", sql_copy_entries, { 0 } };
-static const struct postgres_statement copy_receipts = { "store.settle", "copy_receipts", sql_copy_receipts, { 0 } };
-static const struct postgres_statement copy_grants = { "store.settle", "copy_grants", sql_copy_grants, { 0 } };
-static const struct postgres_statement end_grants = { "store.settle", "end_grants", sql_end_grants, { 0 } };
+static const struct postgres_statement copy_entries = {"store.settle", "copy_entries", sql_copy_entries, {0}};
+static const struct postgres_statement copy_receipts = {"store.settle", "copy_receipts", sql_copy_receipts, {0}};
+static const struct postgres_statement copy_grants = {"store.settle", "copy_grants", sql_copy_grants, {0}};
+static const struct postgres_statement end_grants = {"store.settle", "end_grants", sql_end_grants, {0}};
 static const struct postgres_statement update_accounts = {
-	"store.settle", "update_accounts", sql_update_accounts, { 0 },
+	"store.settle",
+	"update_accounts",
+	sql_update_accounts,
+	{0},
 };
 
 /* One lane's call. */
@@ -28,8 +31,8 @@ static void put_account(struct postgres_bytes *bytes, const struct account_key *
 	postgres_put_resource(bytes, account->resource_id);
 }
 
-static void put_source(const struct settling *settling, struct postgres_bytes *bytes,
-                       const struct source_position *source)
+static void put_source(
+	const struct settling *settling, struct postgres_bytes *bytes, const struct source_position *source)
 {
 	postgres_put_text(bytes, text_of(settling->store->config->input_topics[source->input]));
 	postgres_put_int32(bytes, source->partition);
@@ -86,7 +89,7 @@ static enum outcome write_entries(struct settling *settling)
 {
 	const struct lane_work *work = settling->work;
 	const struct ledger_entry **entries =
-	        arena_alloc_array(&settling->postgres->scratch, work->entries_count, sizeof *entries);
+		arena_alloc_array(&settling->postgres->scratch, work->entries_count, sizeof *entries);
 	struct postgres_copy copy;
 
 	for (size_t i = 0; i < work->entries_count; i++)
@@ -186,15 +189,15 @@ static enum outcome write_grants(struct settling *settling)
 	return outcome == OUTCOME_OK ? postgres_copy_end(&copy, settling->reterr) : outcome;
 }
 
-static enum outcome check_count(const struct settling *settling, const struct postgres_statement *statement,
-                                PGresult *result, size_t expected)
+static enum outcome check_count(
+	const struct settling *settling, const struct postgres_statement *statement, PGresult *result, size_t expected)
 {
 	size_t count = postgres_rows(result);
 
 	if (count == expected)
 		return OUTCOME_OK;
-	(void)fail(settling->reterr, OUTCOME_FATAL, statement->where, "%s changed %zu rows of %zu", statement->name, count,
-	           expected);
+	(void)fail(settling->reterr, OUTCOME_FATAL, statement->where, "%s changed %zu rows of %zu", statement->name,
+		count, expected);
 	fail_hint(settling->reterr, "rows of the books are missing: they were deleted by hand or restored in part");
 	return OUTCOME_FATAL;
 }
@@ -220,7 +223,7 @@ static const struct grant_ended **list_ended(struct settling *settling, size_t *
 {
 	const struct lane_work *work = settling->work;
 	const struct grant_ended **ended =
-	        arena_alloc_array(&settling->postgres->scratch, work->grants_ended_count, sizeof *ended);
+		arena_alloc_array(&settling->postgres->scratch, work->grants_ended_count, sizeof *ended);
 	size_t count = 0;
 
 	for (size_t i = 0; i < work->grants_ended_count; i++)
@@ -288,9 +291,9 @@ static void put_state(struct settling *settling, struct postgres_bytes *columns,
 
 static enum outcome write_accounts(struct settling *settling, size_t touched_count)
 {
-	static const enum postgres_type types[] = { POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8,
-		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_INT8,
-		POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON };
+	static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8,
+		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ,
+		POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON};
 	const struct lane_work *work = settling->work;
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
@@ -316,7 +319,7 @@ static size_t count_touched(const struct lane_work *work)
 enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
 {
 	struct store_postgres *store = self;
-	struct settling settling = { .store = store, .postgres = &store->lanes[lane], .work = work, .reterr = reterr };
+	struct settling settling = {.store = store, .postgres = &store->lanes[lane], .work = work, .reterr = reterr};
 	size_t touched_count = count_touched(work);
 	enum outcome outcome = OUTCOME_OK;
 

@@ -38,7 +38,7 @@ struct submit {
 
 void submit_begin(struct draft *draft, struct submission *submission, const char *type)
 {
-	draft->json = (struct json_printer){ .out = open_memstream(&draft->text, &draft->size) };
+	draft->json = (struct json_printer){.out = open_memstream(&draft->text, &draft->size)};
 	if (!draft->json.out)
 		abort();
 	if (!submission->idempotency_key) {
@@ -61,7 +61,7 @@ static bool is_bare(const char *value)
 {
 	credit_t ignored;
 	return strcmp(value, "true") == 0 || strcmp(value, "false") == 0 ||
-		credit_parse(text_of(value), &ignored) == CREDIT_PARSED;
+	       credit_parse(text_of(value), &ignored) == CREDIT_PARSED;
 }
 
 bool submit_add_pairs(struct draft *draft, const char *name, const struct option_list *pairs, bool typed)
@@ -100,14 +100,14 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
 
 static enum outcome open_clients(struct submit *submit, struct failure *reterr)
 {
-	static const struct kafka_option idempotent[] = { { "enable.idempotence", "true" }, { NULL, NULL } };
+	static const struct kafka_option idempotent[] = {{"enable.idempotence", "true"}, {NULL, NULL}};
 	static const struct kafka_option reading[] = {
-		{ "group.id", "drawdown-submit" }, /* never joined, nothing committed */
-		{ "isolation.level", "read_committed" },
-		{ "enable.auto.commit", "false" },
-		{ "auto.offset.reset", "error" },
-		{ "fetch.wait.max.ms", "20" },
-		{ NULL, NULL },
+		{"group.id", "drawdown-submit"}, /* never joined, nothing committed */
+		{"isolation.level", "read_committed"},
+		{"enable.auto.commit", "false"},
+		{"auto.offset.reset", "error"},
+		{"fetch.wait.max.ms", "20"},
+		{NULL, NULL},
 	};
 	rd_kafka_conf_t *conf;
 	enum outcome outcome = kafka_conf_new(submit->config, NULL, idempotent, &conf, reterr);
@@ -143,7 +143,7 @@ static enum outcome listen_to(struct submit *submit, rd_kafka_topic_partition_li
 
 static enum outcome listen_to_outputs(struct submit *submit, const struct kafka_topics *topics, struct failure *reterr)
 {
-	static const enum output outputs[] = { OUTPUT_LEDGER, OUTPUT_OUTCOMES, OUTPUT_DEAD_LETTERS };
+	static const enum output outputs[] = {OUTPUT_LEDGER, OUTPUT_OUTCOMES, OUTPUT_DEAD_LETTERS};
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(3);
 	enum outcome outcome = OUTCOME_OK;
 
@@ -178,7 +178,7 @@ static enum outcome choose_partition(struct submit *submit, const struct kafka_t
 		return OUTCOME_FATAL;
 	}
 	submit->partition = submit->config->inputs_crc32 ? hash_partition_crc32(submit->key, count)
-	                                                 : hash_partition_murmur2(submit->key, count);
+							 : hash_partition_murmur2(submit->key, count);
 	return OUTCOME_OK;
 }
 
@@ -205,12 +205,12 @@ static enum outcome produce(struct submit *submit, struct failure *reterr)
 	union {
 		const char *read;
 		void *taken; /* librdkafka copies, but its interface does not say so */
-	} key = { submit->key.data }, value = { submit->value.data };
+	} key = {submit->key.data}, value = {submit->value.data};
 
-	rd_kafka_resp_err_t code = rd_kafka_producev(submit->producer, RD_KAFKA_V_TOPIC(topic),
-		RD_KAFKA_V_PARTITION(submit->partition), RD_KAFKA_V_KEY(key.taken, submit->key.size),
-		RD_KAFKA_V_VALUE(value.taken, submit->value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-		RD_KAFKA_V_END);
+	rd_kafka_resp_err_t code =
+		rd_kafka_producev(submit->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(submit->partition),
+			RD_KAFKA_V_KEY(key.taken, submit->key.size), RD_KAFKA_V_VALUE(value.taken, submit->value.size),
+			RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 	if (code)
 		return kafka_fail(reterr, code, "submit", "could not produce");
 	while (!submit->is_delivered && monotonic_now() < deadline)
@@ -222,7 +222,7 @@ static enum outcome produce(struct submit *submit, struct failure *reterr)
 		return OUTCOME_FATAL;
 	}
 	return submit->delivery_code ? kafka_fail(reterr, submit->delivery_code, "submit", "could not produce")
-	                             : OUTCOME_OK;
+				     : OUTCOME_OK;
 }
 
 /* ---- the answer ---- */
@@ -246,9 +246,9 @@ static bool is_ours(const struct submit *submit, const struct json_node *node)
 	const struct json_node *source = node ? json_tree_find(node, TEXT_LITERAL("source")) : NULL;
 
 	return source &&
-		text_equal(member(source, "topic"), text_of(submit->config->input_topics[submit->submission->input])) &&
-		is_integer(member(source, "partition"), submit->partition) &&
-		is_integer(member(source, "offset"), submit->offset);
+	       text_equal(member(source, "topic"), text_of(submit->config->input_topics[submit->submission->input])) &&
+	       is_integer(member(source, "partition"), submit->partition) &&
+	       is_integer(member(source, "offset"), submit->offset);
 }
 
 static struct text header_of(struct submit *submit, const rd_kafka_message_t *message, const char *name)
@@ -259,7 +259,7 @@ static struct text header_of(struct submit *submit, const rd_kafka_message_t *me
 
 	if (rd_kafka_message_headers(message, &headers) || rd_kafka_header_get_last(headers, name, &value, &size))
 		return TEXT_NULL;
-	return arena_copy(&submit->arena, (struct text){ value, size });
+	return arena_copy(&submit->arena, (struct text){value, size});
 }
 
 /* True: the answer is whole. */
@@ -282,7 +282,7 @@ static bool take_message(struct submit *submit, const rd_kafka_message_t *messag
 
 	if (strcmp(topic, submit->config->output_topics[OUTPUT_DEAD_LETTERS]) == 0)
 		return take_dead_letter(submit, message);
-	const struct text value = arena_copy(&submit->arena, (struct text){ message->payload, message->len });
+	const struct text value = arena_copy(&submit->arena, (struct text){message->payload, message->len});
 	if (!value.data || !decode_to_json(submit->decoder, &submit->arena, value, &json, &defect))
 		return false;
 	const struct json_node *node = json_tree_parse(json, &submit->arena);
@@ -321,7 +321,8 @@ static enum outcome await_answer(struct submit *submit, struct failure *reterr)
 		return OUTCOME_OK;
 	fail(reterr, OUTCOME_FATAL, "submit", "no outcome in time; the event is in the log, with key %s",
 		submit->submission->idempotency_key);
-	fail_hint(reterr, "asking again with --key %s is safe; is a worker running?", submit->submission->idempotency_key);
+	fail_hint(reterr, "asking again with --key %s is safe; is a worker running?",
+		submit->submission->idempotency_key);
 	if (reterr)
 		reterr->exit_code = EXIT_TIMEOUT;
 	return OUTCOME_FATAL;
@@ -331,7 +332,7 @@ static enum outcome await_answer(struct submit *submit, struct failure *reterr)
 
 static void print_json(const struct submit *submit, struct text outcome)
 {
-	struct json_printer json = { .out = stdout };
+	struct json_printer json = {.out = stdout};
 
 	json_begin(&json, NULL, '{');
 	json_text(&json, "outcome", outcome);
@@ -391,8 +392,8 @@ static int print_answer(struct submit *submit)
 		print_json(submit, outcome);
 	else
 		print_text(submit, outcome);
-	bool is_refused = text_equal(outcome, TEXT_LITERAL("rejected")) || text_equal(outcome, TEXT_LITERAL("conflict")) ||
-		submit->dead_letter.data;
+	bool is_refused = text_equal(outcome, TEXT_LITERAL("rejected")) ||
+			  text_equal(outcome, TEXT_LITERAL("conflict")) || submit->dead_letter.data;
 	return is_refused ? EXIT_REJECTED : EXIT_OK;
 }
 
@@ -427,7 +428,7 @@ static int run(struct submit *submit)
 }
 
 int submit_event(struct draft *draft, const struct submission *submission, const struct options *options,
-                 const struct config *config)
+	const struct config *config)
 {
 	static struct submit submit;
 
@@ -438,7 +439,7 @@ int submit_event(struct draft *draft, const struct submission *submission, const
 		.submission = submission,
 		.options = options,
 		.config = config,
-		.value = { draft->text, draft->size },
+		.value = {draft->text, draft->size},
 		.key = text_of(submission->customer_id),
 		.decoder = decoder_new(),
 	};

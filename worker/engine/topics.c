@@ -91,7 +91,7 @@ void topics_plan(const struct config *config, struct topic_plan plans[TOPICS_COU
 /* The controller answers before every broker has heard of the topic. */
 static enum outcome await_topic(rd_kafka_t *kafka, const char *name, struct failure *reterr)
 {
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
 	int64_t deadline = monotonic_now() + KAFKA_CALL_TIMEOUT_MS * INSTANT_MILLISECOND;
 
 	for (;;) {
@@ -104,7 +104,8 @@ static enum outcome await_topic(rd_kafka_t *kafka, const char *name, struct fail
 		if (is_there)
 			return OUTCOME_OK;
 		if (monotonic_now() >= deadline)
-			return fail(reterr, OUTCOME_RETRY, "topics.create", "topic %s was created, but no broker shows it", name);
+			return fail(reterr, OUTCOME_RETRY, "topics.create",
+				"topic %s was created, but no broker shows it", name);
 		(void)nanosleep(&pause, NULL);
 	}
 }
@@ -148,8 +149,8 @@ enum outcome topics_create(rd_kafka_t *kafka, const struct topic_plan *plan, str
 	return outcome == OUTCOME_OK ? await_topic(kafka, plan->name, reterr) : outcome;
 }
 
-static void note(struct topic_difference *difference, const char *topic, const char *what, const char *wanted,
-	const char *found)
+static void note(
+	struct topic_difference *difference, const char *topic, const char *what, const char *wanted, const char *found)
 {
 	difference->topic = topic;
 	difference->what = what;

@@ -46,7 +46,7 @@
 #define REWIND_PAUSE_FIRST_MS 100
 #define REWIND_PAUSE_MAX_MS 5000
 #define FENCED_PAUSE_MS 3000 /* longer than a heartbeat: time to hear that the partitions are gone */
-#define REWINDS_MAX 30       /* in a row, without one batch published */
+#define REWINDS_MAX 30	     /* in a row, without one batch published */
 #define LANE_ATTEMPTS_MAX 10 /* of one batch; then it comes again in halves */
 #define DRAIN_TIMEOUT (15 * INSTANT_SECOND)
 #define ABANDON_TIMEOUT (10 * INSTANT_SECOND)
@@ -63,21 +63,21 @@ struct worker {
 	size_t idle_count;
 	struct batch *filling; /* NULL only while all three are elsewhere */
 	size_t decoded_count;  /* of its records */
-	bool is_closed;        /* it takes no more, and waits for the lanes */
+	bool is_closed;	       /* it takes no more, and waits for the lanes */
 	struct batch *decided; /* committed by all lanes, waits for the publisher */
 	struct crew *lanes;
 	struct crew *publisher;
 
 	enum worker_state state;
-	size_t records_max;      /* halved when a batch made too many entries */
-	uint64_t reading;        /* counts rewinds: what was read before the newest is stale */
-	unsigned retries_count;  /* of the loop's own calls, in a row */
-	unsigned rewinds_count;  /* in a row */
-	int rewind_pause_ms;     /* before the next try */
-	bool has_left_threads;   /* that would not end: they may still touch this struct and the seams */
-	bool is_assigned;        /* an assignment is ours until it has been given back */
-	bool is_revoked;         /* and is asked back */
-	int64_t drain_deadline;  /* monotonic */
+	size_t records_max;	/* halved when a batch made too many entries */
+	uint64_t reading;	/* counts rewinds: what was read before the newest is stale */
+	unsigned retries_count; /* of the loop's own calls, in a row */
+	unsigned rewinds_count; /* in a row */
+	int rewind_pause_ms;	/* before the next try */
+	bool has_left_threads;	/* that would not end: they may still touch this struct and the seams */
+	bool is_assigned;	/* an assignment is ours until it has been given back */
+	bool is_revoked;	/* and is asked back */
+	int64_t drain_deadline; /* monotonic */
 	int64_t misrouted_logged_at;
 
 	atomic_int stop_requests;
@@ -97,7 +97,7 @@ static void wake_loop(void *context)
 }
 
 struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
-                          const struct publish *publish)
+	const struct publish *publish)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker)
@@ -211,8 +211,8 @@ static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, 
 }
 
 /* A lost producer is an ordinary path: make a new one, ask what arrived, publish the same again if it did not. */
-static enum outcome replace_producer(struct worker *worker, const struct batch *batch, bool *ret_committed,
-                                     struct failure *reterr)
+static enum outcome replace_producer(
+	struct worker *worker, const struct batch *batch, bool *ret_committed, struct failure *reterr)
 {
 	const struct publish *publish = worker->publish;
 	enum outcome outcome = publish->open(publish->self, reterr);
@@ -305,8 +305,8 @@ static void count_published(struct worker *worker, const struct batch *batch)
 	worker->rewinds_count = 0;
 	if (worker->records_max < (size_t)worker->config->batch_records_max)
 		worker->records_max = worker->records_max * 2 < (size_t)worker->config->batch_records_max
-		                              ? worker->records_max * 2
-		                              : (size_t)worker->config->batch_records_max;
+					      ? worker->records_max * 2
+					      : (size_t)worker->config->batch_records_max;
 }
 
 /* Take back what the crews have done and hand it on. */
@@ -362,7 +362,7 @@ static void note_misrouted(struct worker *worker, struct record *record)
 	int32_t count = worker->source->partitions_count(worker->source->self);
 	struct text customer_id = record->event.customer_id;
 	int32_t expected = worker->config->inputs_crc32 ? hash_partition_crc32(customer_id, count)
-	                                                : hash_partition_murmur2(customer_id, count);
+							: hash_partition_murmur2(customer_id, count);
 
 	record->misrouted = expected != record->source.partition;
 	if (!record->misrouted)
@@ -373,18 +373,18 @@ static void note_misrouted(struct worker *worker, struct record *record)
 		return;
 	worker->misrouted_logged_at = now;
 	log_line(LOG_WARNING, "worker.misrouted",
-	         "a record at %s [%d] offset %lld is not in its customer's partition %d: handled all the same, but its "
-	         "order is not kept; hint=let all producers use one partitioner (inputs.partitioner)",
-	         worker->config->input_topics[record->source.input], (int)record->source.partition,
-	         (long long)record->source.offset, (int)expected);
+		"a record at %s [%d] offset %lld is not in its customer's partition %d: handled all the same, but its "
+		"order is not kept; hint=let all producers use one partitioner (inputs.partitioner)",
+		worker->config->input_topics[record->source.input], (int)record->source.partition,
+		(long long)record->source.offset, (int)expected);
 }
 
 static bool decode_record(const struct worker *worker, struct arena *arena, struct record *record)
 {
 	if (record->source.timestamp > INSTANT_MAX) {
-		record->defect = (struct defect){ .reason = "invalid_timestamp" };
+		record->defect = (struct defect){.reason = "invalid_timestamp"};
 		(void)snprintf(record->defect.text, sizeof record->defect.text,
-		               "the record's timestamp lies past the year 9999");
+			"the record's timestamp lies past the year 9999");
 		return false;
 	}
 	return decode_event(worker->decoder, arena, record->value, &record->event, &record->defect);
@@ -413,7 +413,8 @@ static int wait_ms(struct worker *worker)
 {
 	const struct batch *batch = worker->filling;
 
-	if (!batch || worker->is_closed || batch->records_count == 0 || !crew_is_empty(worker->lanes) || worker->decided)
+	if (!batch || worker->is_closed || batch->records_count == 0 || !crew_is_empty(worker->lanes) ||
+		worker->decided)
 		return IDLE_WAIT_MS;
 	int64_t left = batch->opened_at + worker->config->batch_linger - monotonic_now();
 	return left <= 0 ? 0 : (int)(left / INSTANT_MILLISECOND) + 1;
@@ -427,11 +428,11 @@ static bool is_full(const struct worker *worker)
 
 /* The source's signals are heard here and nowhere else. */
 static enum outcome poll_source(struct worker *worker, struct batch *batch, int timeout_ms,
-                                enum source_signal *ret_signal, struct failure *reterr)
+	enum source_signal *ret_signal, struct failure *reterr)
 {
 	*ret_signal = SOURCE_NOTHING;
 	enum outcome outcome = worker->source->poll(worker->source->self, batch, worker->records_max,
-	                                            (size_t)worker->config->batch_bytes_max, timeout_ms, ret_signal, reterr);
+		(size_t)worker->config->batch_bytes_max, timeout_ms, ret_signal, reterr);
 	if (*ret_signal == SOURCE_ASSIGNED)
 		worker->is_assigned = true;
 	if (*ret_signal == SOURCE_REVOKED)
@@ -444,7 +445,8 @@ static enum outcome poll_source(struct worker *worker, struct batch *batch, int 
 static void enter(struct worker *worker, enum worker_state state)
 {
 	if (worker->state != state)
-		log_line(LOG_DEBUG, "worker.state", "%s after %s", worker_state_name(state), worker_state_name(worker->state));
+		log_line(LOG_DEBUG, "worker.state", "%s after %s", worker_state_name(state),
+			worker_state_name(worker->state));
 	worker->state = state;
 	if (state == WORKER_DRAINING || state == WORKER_STOPPING)
 		worker->drain_deadline = monotonic_now() + DRAIN_TIMEOUT;
@@ -476,12 +478,12 @@ static enum outcome create_row(struct worker *worker, struct input_partition *pa
 	if (outcome != OUTCOME_OK || partition->recorded == partition->position)
 		return outcome;
 	return fail(reterr, OUTCOME_REWIND, "worker.positions", "%s [%d] was begun by another worker",
-	            worker->config->input_topics[partition->input], (int)partition->partition);
+		worker->config->input_topics[partition->input], (int)partition->partition);
 }
 
 /* Make the starts of new partitions durable, in Kafka first, then in PostgreSQL. */
 static enum outcome start_new_partitions(struct worker *worker, struct input_partition *partitions, size_t count,
-                                         const enum position_case *cases, struct failure *reterr)
+	const enum position_case *cases, struct failure *reterr)
 {
 	struct input_partition fresh[BATCH_SPANS_MAX];
 	size_t fresh_count = 0;
@@ -499,8 +501,8 @@ static enum outcome start_new_partitions(struct worker *worker, struct input_par
 }
 
 /* What retention took before it was published is read back from the database into the recovery batch. */
-static enum outcome recall_lost(struct worker *worker, const struct input_partition *partition, int64_t from, int64_t to,
-                                struct failure *reterr)
+static enum outcome recall_lost(struct worker *worker, const struct input_partition *partition, int64_t from,
+	int64_t to, struct failure *reterr)
 {
 	const char *topic = worker->config->input_topics[partition->input];
 	struct batch *batch = worker->filling;
@@ -509,15 +511,15 @@ static enum outcome recall_lost(struct worker *worker, const struct input_partit
 	enum outcome outcome = OUTCOME_OK;
 
 	if (from < to)
-		outcome = worker->store->recall_range(worker->store->self, partition->input, partition->partition, from, to, batch,
-		                                      reterr);
+		outcome = worker->store->recall_range(
+			worker->store->self, partition->input, partition->partition, from, to, batch, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	log_line(LOG_ERROR, "worker.truncated",
-	         "retention took %s [%d] from %lld to %lld before it was published: %zu records are published from the "
-	         "database, the others are lost; hint=raise the topic's retention",
-	         topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
-	         batch->records_count - before);
+		"retention took %s [%d] from %lld to %lld before it was published: %zu records are published from the "
+		"database, the others are lost; hint=raise the topic's retention",
+		topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
+		batch->records_count - before);
 	if (from == to)
 		return OUTCOME_OK;
 	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch);
@@ -525,8 +527,8 @@ static enum outcome recall_lost(struct worker *worker, const struct input_partit
 	return OUTCOME_OK;
 }
 
-static enum outcome decide_positions(struct worker *worker, struct input_partition *partitions, size_t count,
-                                     struct failure *reterr)
+static enum outcome decide_positions(
+	struct worker *worker, struct input_partition *partitions, size_t count, struct failure *reterr)
 {
 	enum position_case cases[BATCH_SPANS_MAX];
 	int64_t lost_from[BATCH_SPANS_MAX], lost_to[BATCH_SPANS_MAX];
@@ -534,7 +536,7 @@ static enum outcome decide_positions(struct worker *worker, struct input_partiti
 
 	for (size_t i = 0; i < count; i++) {
 		outcome = position_decide(&partitions[i], worker->config->input_topics[partitions[i].input], &cases[i],
-		                          &lost_from[i], &lost_to[i], reterr);
+			&lost_from[i], &lost_to[i], reterr);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 	}
@@ -579,7 +581,7 @@ static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
 	for (size_t i = 0; i < count; i++)
 		to_recover += partitions[i].until - partitions[i].position;
 	log_line(LOG_INFO, "worker.assigned", "owns %zu input partitions, at most %lld records to recover", count,
-	         (long long)to_recover);
+		(long long)to_recover);
 	metrics_count(COUNTER_ASSIGNMENTS, 1);
 	enter(worker, WORKER_RECOVERING);
 	return OUTCOME_OK;
@@ -589,8 +591,8 @@ static enum outcome turn_recovering(struct worker *worker, struct failure *reter
 {
 	enum source_signal signal;
 	bool takes_more = !worker->is_closed;
-	enum outcome outcome =
-	        poll_source(worker, takes_more ? worker->filling : NULL, takes_more ? IDLE_WAIT_MS : 0, &signal, reterr);
+	enum outcome outcome = poll_source(
+		worker, takes_more ? worker->filling : NULL, takes_more ? IDLE_WAIT_MS : 0, &signal, reterr);
 
 	if (takes_more)
 		decode_new_records(worker);
@@ -773,15 +775,23 @@ static enum outcome act(struct worker *worker, enum outcome outcome, struct fail
 static enum outcome turn(struct worker *worker, bool *ret_stopped, struct failure *reterr)
 {
 	switch (worker->state) {
-	case WORKER_WAITING: return turn_waiting(worker, reterr);
-	case WORKER_CLAIMING: return turn_claiming(worker, reterr);
-	case WORKER_RECOVERING: return turn_recovering(worker, reterr);
-	case WORKER_RUNNING: return turn_running(worker, reterr);
-	case WORKER_DRAINING: return turn_draining(worker, reterr);
-	case WORKER_REWINDING: return turn_rewinding(worker, reterr);
-	case WORKER_STOPPING: return turn_stopping(worker, ret_stopped, reterr);
+	case WORKER_WAITING:
+		return turn_waiting(worker, reterr);
+	case WORKER_CLAIMING:
+		return turn_claiming(worker, reterr);
+	case WORKER_RECOVERING:
+		return turn_recovering(worker, reterr);
+	case WORKER_RUNNING:
+		return turn_running(worker, reterr);
+	case WORKER_DRAINING:
+		return turn_draining(worker, reterr);
+	case WORKER_REWINDING:
+		return turn_rewinding(worker, reterr);
+	case WORKER_STOPPING:
+		return turn_stopping(worker, ret_stopped, reterr);
 	case WORKER_STARTING:
-	case WORKER_STATE_COUNT: break;
+	case WORKER_STATE_COUNT:
+		break;
 	}
 	assert(!"a state without a turn");
 	return OUTCOME_FATAL;
