@@ -16,19 +16,19 @@
 struct publish_handle;
 
 enum handle_call {
-    HANDLE_NOTHING,
-    HANDLE_INIT,
-    HANDLE_SEND_OFFSETS,
-    HANDLE_COMMIT,
-    HANDLE_ABORT,
-    HANDLE_DESTROY,
+	HANDLE_NOTHING,
+	HANDLE_INIT,
+	HANDLE_SEND_OFFSETS,
+	HANDLE_COMMIT,
+	HANDLE_ABORT,
+	HANDLE_DESTROY,
 };
 
 /* The first message of the transaction that was not taken. */
 struct delivery {
-    rd_kafka_resp_err_t code; /* 0: none so far */
-    enum output output;
-    size_t message_size; /* key and value; of the largest among those refused for their size */
+	rd_kafka_resp_err_t code; /* 0: none so far */
+	enum output output;
+	size_t message_size; /* key and value; of the largest among those refused for their size */
 };
 
 /* Takes the conf in every case. */
@@ -44,13 +44,13 @@ rd_kafka_topic_t *publish_handle_topic(struct publish_handle *handle, enum outpu
 
 /* What HANDLE_SEND_OFFSETS sends; the handle takes both, and keeps them until the next. */
 void publish_handle_set_offsets(struct publish_handle *handle, rd_kafka_topic_partition_list_t *offsets,
-                                rd_kafka_consumer_group_metadata_t *membership);
+	rd_kafka_consumer_group_metadata_t *membership);
 
 /* Make the call, again and again while its error is retriable and `retry_for` is not over. True: it came back
  * within `timeout`, *ret_error is its result (NULL: done), owned by the caller. False: the handle is left behind
  * and no longer the caller's. */
 bool publish_handle_call(struct publish_handle *handle, enum handle_call call, int64_t retry_for, int64_t timeout,
-                         rd_kafka_error_t **ret_error);
+	rd_kafka_error_t **ret_error);
 
 /* Before a transaction, and after its messages were produced. */
 void publish_handle_reset_delivery(struct publish_handle *handle);

@@ -8,7 +8,7 @@
 /* All topics exist; the inputs have equal numbers of partitions, LogAppendTime unless trusted, no compaction;
  * the dedupe window outlasts what the topics keep, unless allowed. FATAL (EXIT_USAGE) with the numbers and what
  * to do, RETRY where no broker answers. */
-enum outcome source_check_topics(rd_kafka_t *kafka, const struct config *config, int32_t *ret_partitions_count,
-                                 struct failure *reterr);
+enum outcome source_check_topics(
+	rd_kafka_t *kafka, const struct config *config, int32_t *ret_partitions_count, struct failure *reterr);
 
 #endif

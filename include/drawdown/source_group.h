@@ -13,7 +13,7 @@ struct source_group;
 
 /* Makes the consumer and subscribes to both inputs. `event_fd` becomes readable when there is something to serve. */
 enum outcome source_group_open(struct source_group **ret_group, const struct config *config, int event_fd,
-                               int32_t partitions_count, struct failure *reterr);
+	int32_t partitions_count, struct failure *reterr);
 /* Under a deadline; NULL is allowed. Nothing may be read any more. */
 void source_group_close(struct source_group *group);
 

@@ -17,23 +17,23 @@
 
 /* What is known of one partition of the pair. */
 struct merge_side {
-    bool has_record;
-    int64_t timestamp; /* of that record */
-    bool is_done;      /* nothing to wait for: its end was shown, or what follows may not be handed out yet */
+	bool has_record;
+	int64_t timestamp; /* of that record */
+	bool is_done;	   /* nothing to wait for: its end was shown, or what follows may not be handed out yet */
 };
 
 struct merge_wait {
-    int64_t since; /* monotonic microseconds: when one of the two fell short; 0: none does */
+	int64_t since; /* monotonic microseconds: when one of the two fell short; 0: none does */
 };
 
 enum merge_choice {
-    MERGE_NOTHING,  /* neither has a record that may go */
-    MERGE_USAGE,
-    MERGE_COMMANDS,
-    MERGE_WAIT, /* one has, but waits for the other until wait->since + wait_max */
+	MERGE_NOTHING, /* neither has a record that may go */
+	MERGE_USAGE,
+	MERGE_COMMANDS,
+	MERGE_WAIT, /* one has, but waits for the other until wait->since + wait_max */
 };
 
-enum merge_choice merge_choose(const struct merge_side sides[INPUT_COUNT], struct merge_wait *wait, int64_t now,
-                               int64_t wait_max);
+enum merge_choice merge_choose(
+	const struct merge_side sides[INPUT_COUNT], struct merge_wait *wait, int64_t now, int64_t wait_max);
 
 #endif

@@ -17,17 +17,16 @@ struct source_reader;
 
 /* Where a reading could not go on; kept over readings, because a position that fails again and again is damaged. */
 struct source_damage {
-    enum input input;
-    int32_t partition;
-    int64_t position;
-    unsigned count;
+	enum input input;
+	int32_t partition;
+	int64_t position;
+	unsigned count;
 };
 
 /* Takes the partitions' queues off the consumer's. Assigning them is the caller's: after this call.
  * `event_fd` becomes readable when a queue that was empty has something. Copies the partitions, borrows `damage`. */
 struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, int event_fd,
-                                        const struct input_partition *partitions, size_t count,
-                                        struct source_damage *damage);
+	const struct input_partition *partitions, size_t count, struct source_damage *damage);
 /* Drops what is in hand. After the partitions were unassigned. */
 void source_reader_free(struct source_reader *reader);
 
@@ -35,8 +34,8 @@ void source_reader_free(struct source_reader *reader);
  * these limits before all partitions have reached their `until`, and then nothing at or past it.
  * *ret_wait_until: when a record that waits for its pair's other partition may go without it; INT64_MAX: none does.
  * REWIND where a partition cannot go on from its position, FATAL where it never will. */
-enum outcome source_reader_fill(struct source_reader *reader, struct batch *batch, size_t records_max,
-                                size_t bytes_max, int64_t *ret_wait_until, struct failure *reterr);
+enum outcome source_reader_fill(struct source_reader *reader, struct batch *batch, size_t records_max, size_t bytes_max,
+	int64_t *ret_wait_until, struct failure *reterr);
 /* Has every partition reached its `until`? True once; the limits hold from then on. */
 bool source_reader_is_recovered(struct source_reader *reader);
 

@@ -45,7 +45,7 @@ static int gravity(enum outcome outcome)
 	case OUTCOME_RETRY:
 		break;
 	}
-	assert(!"a part was given back that should be tried again");
+	assert(0 && "a part was given back that should be tried again");
 	return 3;
 }
 

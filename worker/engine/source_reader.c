@@ -10,409 +10,410 @@
 #include "drawdown/metrics.h"
 #include "drawdown/source_merge.h"
 
-#define HAND_MAX 256          /* records of a partition out of librdkafka's queue and not yet in a batch */
-#define DAMAGED_MAX 3         /* readings that failed at one position */
+#define HAND_MAX 256  /* records of a partition out of librdkafka's queue and not yet in a batch */
+#define DAMAGED_MAX 3 /* readings that failed at one position */
 #define TRACEPARENT_SIZE_MAX 128
 #define UNKNOWN_TOPIC_PAUSE (10 * INSTANT_SECOND)
 
 /* One partition. */
 struct side {
-    enum input input;
-    int32_t partition;
-    int64_t epoch;
-    int64_t position; /* offset behind the last record that was handed out */
-    int64_t until;
-    int64_t end_offset; /* of the newest end that was shown; -1: none yet */
-    bool at_end;        /* nothing came since */
-    bool has_answered;  /* anything at all came */
-    rd_kafka_queue_t *queue;
-    rd_kafka_message_t *hand[HAND_MAX]; /* messages and events, as they came */
-    size_t hand_next;
-    size_t hand_count;
-    int64_t logged_at; /* the last line about an error that passes by itself */
+	enum input input;
+	int32_t partition;
+	int64_t epoch;
+	int64_t position; /* offset behind the last record that was handed out */
+	int64_t until;
+	int64_t end_offset; /* of the newest end that was shown; -1: none yet */
+	bool at_end;	    /* nothing came since */
+	bool has_answered;  /* anything at all came */
+	rd_kafka_queue_t *queue;
+	rd_kafka_message_t *hand[HAND_MAX]; /* messages and events, as they came */
+	size_t hand_next;
+	size_t hand_count;
+	int64_t logged_at; /* the last line about an error that passes by itself */
 };
 
 struct pair {
-    struct side sides[INPUT_COUNT];
-    struct merge_wait wait;
+	struct side sides[INPUT_COUNT];
+	struct merge_wait wait;
 };
 
 struct source_reader {
-    rd_kafka_t *kafka;
-    const struct config *config;
-    struct pair *pairs;
-    size_t pairs_count;
-    size_t pairs_turn; /* whose turn it is, so that a full batch starves no one */
-    bool is_recovering;
-    struct source_damage *damage;
+	rd_kafka_t *kafka;
+	const struct config *config;
+	struct pair *pairs;
+	size_t pairs_count;
+	size_t pairs_turn; /* whose turn it is, so that a full batch starves no one */
+	bool is_recovering;
+	struct source_damage *damage;
 };
 
 /* ---- begin, end ---- */
 
-static void open_side(struct source_reader *reader, struct side *side, int event_fd,
-                      const struct input_partition *partition)
+static void open_side(
+	struct source_reader *reader, struct side *side, int event_fd, const struct input_partition *partition)
 {
-    static const uint64_t one = 1;
-    const char *topic = reader->config->input_topics[partition->input];
+	static const uint64_t one = 1;
+	const char *topic = reader->config->input_topics[partition->input];
 
-    side->input = partition->input;
-    side->partition = partition->partition;
-    side->epoch = partition->epoch;
-    side->position = partition->position;
-    side->until = partition->until;
-    side->end_offset = -1;
-    side->queue = rd_kafka_queue_get_partition(reader->kafka, topic, partition->partition);
-    assert(side->queue);
-    rd_kafka_queue_forward(side->queue, NULL);
-    rd_kafka_queue_io_event_enable(side->queue, event_fd, &one, sizeof one);
+	side->input = partition->input;
+	side->partition = partition->partition;
+	side->epoch = partition->epoch;
+	side->position = partition->position;
+	side->until = partition->until;
+	side->end_offset = -1;
+	side->queue = rd_kafka_queue_get_partition(reader->kafka, topic, partition->partition);
+	assert(side->queue);
+	rd_kafka_queue_forward(side->queue, NULL);
+	rd_kafka_queue_io_event_enable(side->queue, event_fd, &one, sizeof one);
 }
 
 static struct pair *find_pair(struct source_reader *reader, int32_t partition)
 {
-    for (size_t i = 0; i < reader->pairs_count; i++) {
-        const struct side *sides = reader->pairs[i].sides;
-        if ((sides[INPUT_USAGE].queue && sides[INPUT_USAGE].partition == partition) ||
-            (sides[INPUT_COMMANDS].queue && sides[INPUT_COMMANDS].partition == partition))
-            return &reader->pairs[i];
-    }
-    return &reader->pairs[reader->pairs_count++];
+	for (size_t i = 0; i < reader->pairs_count; i++) {
+		const struct side *sides = reader->pairs[i].sides;
+		if ((sides[INPUT_USAGE].queue && sides[INPUT_USAGE].partition == partition) ||
+			(sides[INPUT_COMMANDS].queue && sides[INPUT_COMMANDS].partition == partition))
+			return &reader->pairs[i];
+	}
+	return &reader->pairs[reader->pairs_count++];
 }
 
 struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, int event_fd,
-                                        const struct input_partition *partitions, size_t count,
-                                        struct source_damage *damage)
+	const struct input_partition *partitions, size_t count, struct source_damage *damage)
 {
-    struct source_reader *reader = calloc(1, sizeof *reader);
-    struct pair *pairs = calloc(count ? count : 1, sizeof *pairs);
+	struct source_reader *reader = calloc(1, sizeof *reader);
+	struct pair *pairs = calloc(count ? count : 1, sizeof *pairs);
 
-    if (!reader || !pairs)
-        abort();
-    *reader = (struct source_reader){.kafka = kafka, .config = config, .pairs = pairs, .is_recovering = true,
-                                    .damage = damage};
-    for (size_t i = 0; i < count; i++) {
-        struct pair *pair = find_pair(reader, partitions[i].partition);
-        struct side *side = &pair->sides[partitions[i].input];
-        assert(!side->queue);
-        open_side(reader, side, event_fd, &partitions[i]);
-    }
-    assert(reader->pairs_count * INPUT_COUNT == count); /* whole pairs only */
-    return reader;
+	if (!reader || !pairs)
+		abort();
+	*reader = (struct source_reader){
+		.kafka = kafka, .config = config, .pairs = pairs, .is_recovering = true, .damage = damage};
+	for (size_t i = 0; i < count; i++) {
+		struct pair *pair = find_pair(reader, partitions[i].partition);
+		struct side *side = &pair->sides[partitions[i].input];
+		assert(!side->queue);
+		open_side(reader, side, event_fd, &partitions[i]);
+	}
+	assert(reader->pairs_count * INPUT_COUNT == count); /* whole pairs only */
+	return reader;
 }
 
 static void close_side(struct side *side)
 {
-    for (; side->hand_next < side->hand_count; side->hand_next++)
-        rd_kafka_message_destroy(side->hand[side->hand_next]);
-    rd_kafka_queue_io_event_enable(side->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(side->queue);
+	for (; side->hand_next < side->hand_count; side->hand_next++)
+		rd_kafka_message_destroy(side->hand[side->hand_next]);
+	rd_kafka_queue_io_event_enable(side->queue, -1, NULL, 0);
+	rd_kafka_queue_destroy(side->queue);
 }
 
 void source_reader_free(struct source_reader *reader)
 {
-    if (!reader)
-        return;
-    for (size_t i = 0; i < reader->pairs_count; i++) {
-        close_side(&reader->pairs[i].sides[INPUT_USAGE]);
-        close_side(&reader->pairs[i].sides[INPUT_COMMANDS]);
-    }
-    free(reader->pairs);
-    free(reader);
+	if (!reader)
+		return;
+	for (size_t i = 0; i < reader->pairs_count; i++) {
+		close_side(&reader->pairs[i].sides[INPUT_USAGE]);
+		close_side(&reader->pairs[i].sides[INPUT_COMMANDS]);
+	}
+	free(reader->pairs);
+	free(reader);
 }
 
 /* ---- what is in hand ---- */
 
 static void drop_head(struct side *side)
 {
-    rd_kafka_message_destroy(side->hand[side->hand_next++]);
+	rd_kafka_message_destroy(side->hand[side->hand_next++]);
 }
 
 /* librdkafka goes on behind what it could not read, so the only safe way is to read again from our position. */
 static enum outcome unreadable(const struct source_reader *reader, const struct side *side,
-                               const rd_kafka_message_t *event, struct failure *reterr)
+	const rd_kafka_message_t *event, struct failure *reterr)
 {
-    const char *topic = reader->config->input_topics[side->input];
-    struct source_damage *damage = reader->damage;
+	const char *topic = reader->config->input_topics[side->input];
+	struct source_damage *damage = reader->damage;
 
-    if (damage->input != side->input || damage->partition != side->partition || damage->position != side->position)
-        *damage = (struct source_damage){side->input, side->partition, side->position, 0};
-    damage->count++;
-    enum outcome outcome = damage->count < DAMAGED_MAX ? OUTCOME_REWIND : OUTCOME_FATAL;
-    fail(reterr, outcome, "source.read", "%s [%d] cannot be read at offset %lld: %s: %s", topic, (int)side->partition,
-         (long long)side->position, rd_kafka_err2name(event->err), rd_kafka_message_errstr(event));
-    if (outcome == OUTCOME_FATAL)
-        fail_hint(reterr, "read %u times from the same offset: check the broker's log directory and its logs",
-                  damage->count);
-    return outcome;
+	if (damage->input != side->input || damage->partition != side->partition || damage->position != side->position)
+		*damage = (struct source_damage){side->input, side->partition, side->position, 0};
+	damage->count++;
+	enum outcome outcome = damage->count < DAMAGED_MAX ? OUTCOME_REWIND : OUTCOME_FATAL;
+	fail(reterr, outcome, "source.read", "%s [%d] cannot be read at offset %lld: %s: %s", topic,
+		(int)side->partition, (long long)side->position, rd_kafka_err2name(event->err),
+		rd_kafka_message_errstr(event));
+	if (outcome == OUTCOME_FATAL)
+		fail_hint(reterr, "read %u times from the same offset: check the broker's log directory and its logs",
+			damage->count);
+	return outcome;
 }
 
-static enum outcome handle_event(const struct source_reader *reader, struct side *side,
-                                 const rd_kafka_message_t *event, struct failure *reterr)
+static enum outcome handle_event(
+	const struct source_reader *reader, struct side *side, const rd_kafka_message_t *event, struct failure *reterr)
 {
-    const char *topic = reader->config->input_topics[side->input];
+	const char *topic = reader->config->input_topics[side->input];
 
-    switch ((int)event->err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        side->end_offset = event->offset;
-        side->at_end = side->has_answered = true;
-        return OUTCOME_OK;
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-        return fail(reterr, OUTCOME_REWIND, "source.read", "%s [%d] has no offset %lld any more", topic,
-                    (int)side->partition, (long long)side->position);
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-        if (!side->logged_at || monotonic_now() - side->logged_at > UNKNOWN_TOPIC_PAUSE) {
-            side->logged_at = monotonic_now();
-            log_line(LOG_WARNING, "source.read", "%s [%d] gives nothing for now: %s", topic, (int)side->partition,
-                     rd_kafka_message_errstr(event));
-        }
-        return OUTCOME_OK;
-    default:
-        if (kafka_is_denied(event->err))
-            return kafka_fail(reterr, event->err, "source.read", "could not read %s [%d]", topic,
-                              (int)side->partition);
-        return unreadable(reader, side, event, reterr);
-    }
+	switch ((int)event->err) {
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+		side->end_offset = event->offset;
+		side->at_end = side->has_answered = true;
+		return OUTCOME_OK;
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		return fail(reterr, OUTCOME_REWIND, "source.read", "%s [%d] has no offset %lld any more", topic,
+			(int)side->partition, (long long)side->position);
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+		if (!side->logged_at || monotonic_now() - side->logged_at > UNKNOWN_TOPIC_PAUSE) {
+			side->logged_at = monotonic_now();
+			log_line(LOG_WARNING, "source.read", "%s [%d] gives nothing for now: %s", topic,
+				(int)side->partition, rd_kafka_message_errstr(event));
+		}
+		return OUTCOME_OK;
+	default:
+		if (kafka_is_denied(event->err))
+			return kafka_fail(reterr, event->err, "source.read", "could not read %s [%d]", topic,
+				(int)side->partition);
+		return unreadable(reader, side, event, reterr);
+	}
 }
 
 /* Bring the next record of the partition to the head of its hand; *ret_head NULL where there is none. */
-static enum outcome find_head(const struct source_reader *reader, struct side *side, rd_kafka_message_t **ret_head,
-                              struct failure *reterr)
+static enum outcome find_head(
+	const struct source_reader *reader, struct side *side, rd_kafka_message_t **ret_head, struct failure *reterr)
 {
-    enum outcome outcome = OUTCOME_OK;
+	enum outcome outcome = OUTCOME_OK;
 
-    *ret_head = NULL;
-    while (outcome == OUTCOME_OK) {
-        if (side->hand_next == side->hand_count) {
-            side->hand_next = side->hand_count = 0;
-            if (rd_kafka_queue_length(side->queue) == 0)
-                return OUTCOME_OK;
-            ssize_t count = rd_kafka_consume_batch_queue(side->queue, 0, side->hand, HAND_MAX);
-            if (count <= 0)
-                return OUTCOME_OK;
-            side->hand_count = (size_t)count;
-        }
-        rd_kafka_message_t *head = side->hand[side->hand_next];
-        if (!head->err && head->offset >= side->position) {
-            side->at_end = false;
-            side->has_answered = true;
-            *ret_head = head;
-            return OUTCOME_OK;
-        }
-        if (head->err)
-            outcome = handle_event(reader, side, head, reterr);
-        drop_head(side);
-    }
-    return outcome;
+	*ret_head = NULL;
+	while (outcome == OUTCOME_OK) {
+		if (side->hand_next == side->hand_count) {
+			side->hand_next = side->hand_count = 0;
+			if (rd_kafka_queue_length(side->queue) == 0)
+				return OUTCOME_OK;
+			ssize_t count = rd_kafka_consume_batch_queue(side->queue, 0, side->hand, HAND_MAX);
+			if (count <= 0)
+				return OUTCOME_OK;
+			side->hand_count = (size_t)count;
+		}
+		rd_kafka_message_t *head = side->hand[side->hand_next];
+		if (!head->err && head->offset >= side->position) {
+			side->at_end = false;
+			side->has_answered = true;
+			*ret_head = head;
+			return OUTCOME_OK;
+		}
+		if (head->err)
+			outcome = handle_event(reader, side, head, reterr);
+		drop_head(side);
+	}
+	return outcome;
 }
 
 /* ---- into the batch ---- */
 
 static struct text copy_bytes(struct arena *arena, const void *data, size_t size)
 {
-    if (!data)
-        return TEXT_NULL;
-    return arena_copy(arena, (struct text){size ? data : "", size});
+	if (!data)
+		return TEXT_NULL;
+	return arena_copy(arena, (struct text){size ? data : "", size});
 }
 
 static bool is_traceparent(const struct header *header)
 {
-    return text_equal(header->name, TEXT_LITERAL("traceparent")) && header->value.data && header->value.size > 0 &&
-           header->value.size <= TRACEPARENT_SIZE_MAX && text_is_printable(header->value, NULL);
+	return text_equal(header->name, TEXT_LITERAL("traceparent")) && header->value.data && header->value.size > 0 &&
+	       header->value.size <= TRACEPARENT_SIZE_MAX && text_is_printable(header->value, NULL);
 }
 
 static void copy_headers(struct arena *arena, const rd_kafka_message_t *message, struct record *record)
 {
-    rd_kafka_headers_t *raw;
-    size_t count;
+	rd_kafka_headers_t *raw;
+	size_t count;
 
-    if (rd_kafka_message_headers(message, &raw) || (count = rd_kafka_header_cnt(raw)) == 0)
-        return;
-    struct header *headers = arena_alloc_array(arena, count, sizeof *headers);
-    for (size_t i = 0; i < count; i++) {
-        const char *name;
-        const void *value;
-        size_t value_size;
-        rd_kafka_resp_err_t code = rd_kafka_header_get_all(raw, i, &name, &value, &value_size);
-        assert(!code);
-        headers[i].name = arena_copy(arena, text_of(name));
-        headers[i].value = copy_bytes(arena, value, value_size);
-        if (is_traceparent(&headers[i]))
-            record->traceparent = headers[i].value;
-    }
-    record->headers = headers;
-    record->headers_count = count;
+	if (rd_kafka_message_headers(message, &raw) || (count = rd_kafka_header_cnt(raw)) == 0)
+		return;
+	struct header *headers = arena_alloc_array(arena, count, sizeof *headers);
+	for (size_t i = 0; i < count; i++) {
+		const char *name;
+		const void *value;
+		size_t value_size;
+		rd_kafka_resp_err_t code = rd_kafka_header_get_all(raw, i, &name, &value, &value_size);
+		assert(!code);
+		headers[i].name = arena_copy(arena, text_of(name));
+		headers[i].value = copy_bytes(arena, value, value_size);
+		if (is_traceparent(&headers[i]))
+			record->traceparent = headers[i].value;
+	}
+	record->headers = headers;
+	record->headers_count = count;
 }
 
-/* 0 where the record has none (a producer that is older than Kafka 0.10); one past INSTANT_MAX for whatever is later. */
+/* 0 where the record has none (a producer that is older than Kafka 0.10); one past INSTANT_MAX for whatever is later.
+ */
 static instant_t timestamp_of(const rd_kafka_message_t *message)
 {
-    int64_t milliseconds = rd_kafka_message_timestamp(message, NULL);
+	int64_t milliseconds = rd_kafka_message_timestamp(message, NULL);
 
-    if (milliseconds < 0)
-        return 0;
-    return milliseconds <= INSTANT_MAX / INSTANT_MILLISECOND ? milliseconds * INSTANT_MILLISECOND : INSTANT_MAX + 1;
+	if (milliseconds < 0)
+		return 0;
+	return milliseconds <= INSTANT_MAX / INSTANT_MILLISECOND ? milliseconds * INSTANT_MILLISECOND : INSTANT_MAX + 1;
 }
 
 static void hand_out(struct side *side, struct batch *batch)
 {
-    const rd_kafka_message_t *message = side->hand[side->hand_next];
-    struct arena *arena = &batch->arena;
-    struct record *record = batch_append(batch);
+	const rd_kafka_message_t *message = side->hand[side->hand_next];
+	struct arena *arena = &batch->arena;
+	struct record *record = batch_append(batch);
 
-    record->source = (struct source_position){
-        .input = side->input,
-        .partition = side->partition,
-        .offset = message->offset,
-        .timestamp = timestamp_of(message),
-    };
-    record->key = copy_bytes(arena, message->key, message->key_len);
-    record->value = copy_bytes(arena, message->payload, message->len);
-    copy_headers(arena, message, record);
-    batch_cover(batch, side->input, side->partition, side->position, message->offset, side->epoch);
-    side->position = message->offset + 1;
-    drop_head(side);
+	record->source = (struct source_position){
+		.input = side->input,
+		.partition = side->partition,
+		.offset = message->offset,
+		.timestamp = timestamp_of(message),
+	};
+	record->key = copy_bytes(arena, message->key, message->key_len);
+	record->value = copy_bytes(arena, message->payload, message->len);
+	copy_headers(arena, message, record);
+	batch_cover(batch, side->input, side->partition, side->position, message->offset, side->epoch);
+	side->position = message->offset + 1;
+	drop_head(side);
 }
 
 /* Nothing is fetched for it any more, as far as was told: a quicker sign than the end-of-partition event,
  * which comes up to a fetch later. A record behind a transaction's marker waits for the event. */
 static bool is_at_end(const struct source_reader *reader, struct side *side)
 {
-    int64_t log_start, log_end;
+	int64_t log_start, log_end;
 
-    if (!side->at_end && side->has_answered &&
-        !rd_kafka_get_watermark_offsets(reader->kafka, reader->config->input_topics[side->input], side->partition,
-                                        &log_start, &log_end))
-        side->at_end = log_end == side->position;
-    return side->at_end;
+	if (!side->at_end && side->has_answered &&
+		!rd_kafka_get_watermark_offsets(reader->kafka, reader->config->input_topics[side->input],
+			side->partition, &log_start, &log_end))
+		side->at_end = log_end == side->position;
+	return side->at_end;
 }
 
-static enum outcome look_at(const struct source_reader *reader, struct side *side, struct merge_side *ret_side,
-                            struct failure *reterr)
+static enum outcome look_at(
+	const struct source_reader *reader, struct side *side, struct merge_side *ret_side, struct failure *reterr)
 {
-    rd_kafka_message_t *head;
-    enum outcome outcome = find_head(reader, side, &head, reterr);
+	rd_kafka_message_t *head;
+	enum outcome outcome = find_head(reader, side, &head, reterr);
 
-    *ret_side = (struct merge_side){0};
-    if (outcome != OUTCOME_OK)
-        return outcome;
-    bool is_held_back = head && reader->is_recovering && head->offset >= side->until;
-    if (head && !is_held_back) {
-        ret_side->has_record = true;
-        ret_side->timestamp = timestamp_of(head);
-    } else {
-        ret_side->is_done = head || (reader->is_recovering && side->position >= side->until) || is_at_end(reader, side);
-    }
-    return OUTCOME_OK;
+	*ret_side = (struct merge_side){0};
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	bool is_held_back = head && reader->is_recovering && head->offset >= side->until;
+	if (head && !is_held_back) {
+		ret_side->has_record = true;
+		ret_side->timestamp = timestamp_of(head);
+	} else {
+		ret_side->is_done =
+			head || (reader->is_recovering && side->position >= side->until) || is_at_end(reader, side);
+	}
+	return OUTCOME_OK;
 }
 
 static bool is_full(const struct source_reader *reader, const struct batch *batch, size_t records_max, size_t bytes_max)
 {
-    return !reader->is_recovering && (batch->records_count >= records_max || batch->arena.used_size >= bytes_max);
+	return !reader->is_recovering && (batch->records_count >= records_max || batch->arena.used_size >= bytes_max);
 }
 
 /* At most what two hands hold, so that the other pairs have their turn. */
 static enum outcome take_from_pair(const struct source_reader *reader, struct pair *pair, struct batch *batch,
-                                   size_t records_max, size_t bytes_max, int64_t *ret_wait_until,
-                                   struct failure *reterr)
+	size_t records_max, size_t bytes_max, int64_t *ret_wait_until, struct failure *reterr)
 {
-    int64_t now = monotonic_now();
+	int64_t now = monotonic_now();
 
-    for (size_t taken = 0; taken < INPUT_COUNT * HAND_MAX; taken++) {
-        struct merge_side sides[INPUT_COUNT];
-        enum outcome outcome = OUTCOME_OK;
+	for (size_t taken = 0; taken < INPUT_COUNT * HAND_MAX; taken++) {
+		struct merge_side sides[INPUT_COUNT];
+		enum outcome outcome = OUTCOME_OK;
 
-        if (is_full(reader, batch, records_max, bytes_max))
-            return OUTCOME_OK;
-        for (size_t i = 0; outcome == OUTCOME_OK && i < INPUT_COUNT; i++)
-            outcome = look_at(reader, &pair->sides[i], &sides[i], reterr);
-        if (outcome != OUTCOME_OK)
-            return outcome;
-        switch (merge_choose(sides, &pair->wait, now, reader->config->merge_wait)) {
-        case MERGE_USAGE:
-            hand_out(&pair->sides[INPUT_USAGE], batch);
-            break;
-        case MERGE_COMMANDS:
-            hand_out(&pair->sides[INPUT_COMMANDS], batch);
-            break;
-        case MERGE_WAIT:
-            if (pair->wait.since + reader->config->merge_wait < *ret_wait_until)
-                *ret_wait_until = pair->wait.since + reader->config->merge_wait;
-            return OUTCOME_OK;
-        case MERGE_NOTHING:
-            return OUTCOME_OK;
-        }
-    }
-    return OUTCOME_OK;
+		if (is_full(reader, batch, records_max, bytes_max))
+			return OUTCOME_OK;
+		for (size_t i = 0; outcome == OUTCOME_OK && i < INPUT_COUNT; i++)
+			outcome = look_at(reader, &pair->sides[i], &sides[i], reterr);
+		if (outcome != OUTCOME_OK)
+			return outcome;
+		switch (merge_choose(sides, &pair->wait, now, reader->config->merge_wait)) {
+		case MERGE_USAGE:
+			hand_out(&pair->sides[INPUT_USAGE], batch);
+			break;
+		case MERGE_COMMANDS:
+			hand_out(&pair->sides[INPUT_COMMANDS], batch);
+			break;
+		case MERGE_WAIT:
+			if (pair->wait.since + reader->config->merge_wait < *ret_wait_until)
+				*ret_wait_until = pair->wait.since + reader->config->merge_wait;
+			return OUTCOME_OK;
+		case MERGE_NOTHING:
+			return OUTCOME_OK;
+		}
+	}
+	return OUTCOME_OK;
 }
 
-enum outcome source_reader_fill(struct source_reader *reader, struct batch *batch, size_t records_max,
-                                size_t bytes_max, int64_t *ret_wait_until, struct failure *reterr)
+enum outcome source_reader_fill(struct source_reader *reader, struct batch *batch, size_t records_max, size_t bytes_max,
+	int64_t *ret_wait_until, struct failure *reterr)
 {
-    size_t records_before;
+	size_t records_before;
 
-    *ret_wait_until = INT64_MAX;
-    do {
-        records_before = batch->records_count;
-        for (size_t i = 0; i < reader->pairs_count; i++) {
-            struct pair *pair = &reader->pairs[reader->pairs_turn % reader->pairs_count];
-            enum outcome outcome =
-                take_from_pair(reader, pair, batch, records_max, bytes_max, ret_wait_until, reterr);
-            if (outcome != OUTCOME_OK)
-                return outcome;
-            if (is_full(reader, batch, records_max, bytes_max))
-                return OUTCOME_OK;
-            reader->pairs_turn++;
-        }
-    } while (batch->records_count > records_before);
-    return OUTCOME_OK;
+	*ret_wait_until = INT64_MAX;
+	do {
+		records_before = batch->records_count;
+		for (size_t i = 0; i < reader->pairs_count; i++) {
+			struct pair *pair = &reader->pairs[reader->pairs_turn % reader->pairs_count];
+			enum outcome outcome =
+				take_from_pair(reader, pair, batch, records_max, bytes_max, ret_wait_until, reterr);
+			if (outcome != OUTCOME_OK)
+				return outcome;
+			if (is_full(reader, batch, records_max, bytes_max))
+				return OUTCOME_OK;
+			reader->pairs_turn++;
+		}
+	} while (batch->records_count > records_before);
+	return OUTCOME_OK;
 }
 
 static bool has_reached(const struct side *side)
 {
-    if (side->position >= side->until || side->end_offset >= side->until)
-        return true;
-    /* what stands at the head, and was not handed out, lies at `until` or behind it */
-    return side->hand_next < side->hand_count && !side->hand[side->hand_next]->err &&
-           side->hand[side->hand_next]->offset >= side->until;
+	if (side->position >= side->until || side->end_offset >= side->until)
+		return true;
+	/* what stands at the head, and was not handed out, lies at `until` or behind it */
+	return side->hand_next < side->hand_count && !side->hand[side->hand_next]->err &&
+	       side->hand[side->hand_next]->offset >= side->until;
 }
 
 bool source_reader_is_recovered(struct source_reader *reader)
 {
-    if (!reader->is_recovering)
-        return false;
-    for (size_t i = 0; i < reader->pairs_count; i++) {
-        if (!has_reached(&reader->pairs[i].sides[INPUT_USAGE]) ||
-            !has_reached(&reader->pairs[i].sides[INPUT_COMMANDS]))
-            return false;
-    }
-    reader->is_recovering = false;
-    return true;
+	if (!reader->is_recovering)
+		return false;
+	for (size_t i = 0; i < reader->pairs_count; i++) {
+		if (!has_reached(&reader->pairs[i].sides[INPUT_USAGE]) ||
+			!has_reached(&reader->pairs[i].sides[INPUT_COMMANDS]))
+			return false;
+	}
+	reader->is_recovering = false;
+	return true;
 }
 
 static void report_side(const struct source_reader *reader, const struct side *side)
 {
-    int64_t log_start, log_end;
-    int64_t position = side->end_offset > side->position ? side->end_offset : side->position;
+	int64_t log_start, log_end;
+	int64_t position = side->end_offset > side->position ? side->end_offset : side->position;
 
-    if (rd_kafka_get_watermark_offsets(reader->kafka, reader->config->input_topics[side->input], side->partition,
-                                       &log_start, &log_end) ||
-        log_end < position)
-        log_end = position;
-    metrics_set_position(side->input, side->partition, position, log_end);
+	if (rd_kafka_get_watermark_offsets(
+		    reader->kafka, reader->config->input_topics[side->input], side->partition, &log_start, &log_end) ||
+		log_end < position)
+		log_end = position;
+	metrics_set_position(side->input, side->partition, position, log_end);
 }
 
 void source_reader_report(const struct source_reader *reader)
 {
-    for (size_t i = 0; i < reader->pairs_count; i++) {
-        report_side(reader, &reader->pairs[i].sides[INPUT_USAGE]);
-        report_side(reader, &reader->pairs[i].sides[INPUT_COMMANDS]);
-    }
+	for (size_t i = 0; i < reader->pairs_count; i++) {
+		report_side(reader, &reader->pairs[i].sides[INPUT_USAGE]);
+		report_side(reader, &reader->pairs[i].sides[INPUT_COMMANDS]);
+	}
 }

@@ -63,7 +63,7 @@ static void plan_output(const struct config *config, enum output output, struct 
 		set_integer(plan, "max.message.bytes", DEAD_LETTER_TOPIC_SIZE_MIN);
 		break;
 	case OUTPUT_COUNT:
-		assert(!"no output");
+		assert(0 && "no output");
 	}
 }
 

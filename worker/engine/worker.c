@@ -793,7 +793,7 @@ static enum outcome turn(struct worker *worker, bool *ret_stopped, struct failur
 	case WORKER_STATE_COUNT:
 		break;
 	}
-	assert(!"a state without a turn");
+	assert(0 && "a state without a turn");
 	return OUTCOME_FATAL;
 }
 
