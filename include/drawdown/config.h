@@ -100,7 +100,5 @@ void config_write_example(FILE *out);
 void config_write_reference(FILE *out);
 /* Every option as it stands, in the form of a file; secrets are left out. */
 void config_write_effective(const struct config *config, FILE *out);
-/* Log what is allowed but unwise; for the worker, once the log is configured. */
-void config_warn(const struct config *config);
 
 #endif

@@ -335,7 +335,7 @@ static void variables_of_others_are_left_alone(void **state)
 static void options_of_librdkafka_are_passed_on_and_checked(void **state)
 {
 	(void)state;
-	load("kafka.security.protocol = sasl_ssl\nkafka.client.id = me\nkafka.partition.assignment.strategy = range\n");
+	load("kafka.security.protocol = sasl_ssl\nkafka.client.id = me\n");
 	assert_string_equal(config_kafka(&config, "security.protocol"), "sasl_ssl");
 	assert_null(config_kafka(&config, "sasl.username"));
 	config_release(&config);
@@ -344,10 +344,6 @@ static void options_of_librdkafka_are_passed_on_and_checked(void **state)
 		"Configuration property \"fetch.min.bytes\" value -4 is outside allowed range 1..100000000");
 	refuse_file("kafka.sasl.oauthbearer.method = hunter2\n",
 		"%:1: 'kafka.sasl.oauthbearer.method' has a value that librdkafka does not take", "");
-	refuse_file("kafka.partition.assignment.strategy = roundrobin\n",
-		"%:1: 'kafka.partition.assignment.strategy' must be range, so that both inputs of a customer go to one "
-		"worker",
-		"leave it out: range is what the worker uses");
 }
 
 static void options_that_the_worker_owns_are_refused_with_the_reason(void **state)
@@ -355,7 +351,7 @@ static void options_that_the_worker_owns_are_refused_with_the_reason(void **stat
 	(void)state;
 	static const char *const owned[] = {"enable.auto.commit", "isolation.level", "transactional.id",
 		"group.instance.id", "group.id", "enable.idempotence", "partitioner", "auto.offset.reset",
-		"enable.partition.eof", "acks", "transaction.timeout.ms"};
+		"enable.partition.eof", "acks", "transaction.timeout.ms", "partition.assignment.strategy"};
 	for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
 		char text[128], expected[128];
 		(void)snprintf(text, sizeof text, "kafka.%s = all\n", owned[i]);
@@ -434,17 +430,6 @@ static void the_effective_configuration_leaves_secrets_out(void **state)
 	assert_non_null(strstr(capture.out, "database.url = (not shown)\n"));
 	assert_non_null(strstr(capture.out, "batch.linger = 1500ms\n"));
 	assert_null(strstr(capture.out, "hunter2"));
-}
-
-static void cooperative_assignment_is_warned_of(void **state)
-{
-	(void)state;
-	static struct capture capture;
-	load("kafka.partition.assignment.strategy = cooperative-sticky\n");
-	capture_begin(&capture);
-	config_warn(&config);
-	capture_end(&capture);
-	assert_non_null(strstr(capture.err, "level=warning event=config.kafka"));
 }
 
 static void names_and_variables_of_options_are_unique(void **state)
@@ -556,7 +541,6 @@ int main(void)
 		TEST(a_broken_connection_string_is_refused_and_not_shown),
 		TEST(a_setting_that_is_wrong_is_refused_and_not_shown),
 		TEST(the_effective_configuration_leaves_secrets_out),
-		TEST(cooperative_assignment_is_warned_of),
 		TEST(names_and_variables_of_options_are_unique),
 		TEST(the_committed_example_and_reference_are_what_the_table_says),
 		TEST(the_committed_files_are_valid),

@@ -38,7 +38,6 @@ int command_config(int argc, char **argv)
 	options.config_needs = CONFIG_NEEDS_ALL;
 	if (!options_load_config(&options, &config, &exit_code))
 		return exit_code;
-	config_warn(&config);
 	config_write_effective(&config, stdout);
 	config_release(&config);
 	return EXIT_OK;

@@ -197,7 +197,6 @@ static int start(struct process *process)
 	log_configure(process->config.log_level, process->config.log_json);
 	signals_begin();
 	log_start(&process->config);
-	config_warn(&process->config);
 	metrics_set_state(WORKER_STARTING);
 	metrics_name_inputs(process->config.encoding.input_topics);
 	outcome = admin_open(&process->admin, &process->config, &failure);

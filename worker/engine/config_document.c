@@ -102,10 +102,6 @@ static void write_reference_kafka(FILE *out)
 		out);
 	for (const struct config_refusal *refusal = config_refusals; refusal->name; refusal++)
 		(void)fprintf(out, "| `kafka.%s` | %s |\n", refusal->name, refusal->reason);
-	(void)fputs("\n`kafka.partition.assignment.strategy` may be `range`, which is used where nothing is said, or "
-		    "`cooperative-sticky`, which is warned of: librdkafka before 2.10 can lose an assignment with it, "
-		    "and it does not keep the two inputs of a customer together.\n",
-		out);
 }
 
 void config_write_reference(FILE *out)
@@ -137,14 +133,4 @@ void config_write_effective(const struct config *config, FILE *out)
 		if (*value != '\0')
 			(void)fprintf(out, "%s = %s\n", option->name, option->secret ? "(not shown)" : value);
 	}
-}
-
-void config_warn(const struct config *config)
-{
-	const char *strategy = config_kafka(config, "partition.assignment.strategy");
-
-	if (strategy && strcmp(strategy, "cooperative-sticky") == 0)
-		log_line(LOG_WARNING, "config.kafka",
-			"kafka.partition.assignment.strategy = cooperative-sticky: librdkafka before 2.10 can lose an "
-			"assignment with it, and pairs of inputs may be torn; hint=leave it out for range");
 }

@@ -53,18 +53,6 @@ static enum outcome check_refusal(const char *name, struct failure *reterr)
 	return OUTCOME_OK;
 }
 
-/* The pairs of inputs stay together only where every topic is cut in the same way. */
-static enum outcome check_assignment_strategy(const char *value, struct failure *reterr)
-{
-	if (strcmp(value, "range") == 0 || strcmp(value, "cooperative-sticky") == 0)
-		return OUTCOME_OK;
-	enum outcome outcome = fail(reterr, OUTCOME_REJECT, "config.load",
-		"'kafka.partition.assignment.strategy' must be range, so that both inputs of a customer go to one "
-		"worker");
-	fail_hint(reterr, "leave it out: range is what the worker uses");
-	return outcome;
-}
-
 enum outcome config_check_kafka(const char *name, const char *value, struct failure *reterr)
 {
 	enum outcome outcome = check_refusal(name, reterr);
@@ -72,8 +60,6 @@ enum outcome config_check_kafka(const char *name, const char *value, struct fail
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	if (strcmp(name, "partition.assignment.strategy") == 0)
-		return check_assignment_strategy(value, reterr);
 	if (strcmp(name, "client.id") == 0 && strlen(value) > CLIENT_ID_SIZE_MAX)
 		return fail(reterr, OUTCOME_REJECT, "config.load", "'kafka.client.id' is longer than %d characters",
 			CLIENT_ID_SIZE_MAX);

@@ -162,6 +162,7 @@ const struct config_refusal config_refusals[] = {
 	{"auto.commit.interval.ms", "offsets are committed with the outputs"},
 	{"auto.offset.reset", "a lost position must stop the worker, not skip records"},
 	{"delivery.timeout.ms", "follows publish.transaction.timeout"},
+	{"partition.assignment.strategy", "always range: it keeps the two inputs of a customer together"},
 	{"enable.auto.commit", "offsets are committed with the outputs"},
 	{"enable.auto.offset.store", "offsets are committed with the outputs"},
 	{"enable.gapless.guarantee", "belongs to the transactional producer"},
