@@ -142,7 +142,7 @@ group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
 END
     "${java[@]}" -XX:TieredStopAtLevel=1 -cp "$KAFKA_JARS/*" kafka.tools.StorageTool format \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')" \
+        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')" \
         -c "$dir/kafka/server.properties" >"$dir/kafka.log" 2>&1 || {
         cat "$dir/kafka.log" >&2
         die "kafka: could not format its storage"
