@@ -1,13 +1,24 @@
 """An independent client of the topics: confluent-kafka and fastavro, nothing of drawdown's own code."""
 
+import functools
 import io
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 import fastavro
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from support.servers import ROOT
 from support.wait import wait_until
@@ -75,11 +86,16 @@ ENCODERS = {"json": encode_json, "avro": encode_avro}
 
 
 def decode(value):
-    """A message of any output topic, in either format: amounts as Decimal, times as datetime; None for a tombstone."""
+    """A message of any topic, in either format: amounts as Decimal, times as datetime; None for a tombstone. An event
+    has the type that its record's name says."""
     if value is None:
         return None
     if value.startswith(SINGLE_OBJECT):
-        return fastavro.schemaless_reader(io.BytesIO(value[10:]), SCHEMAS_BY_FINGERPRINT[value[2:10]])
+        schema, body = SCHEMAS_BY_FINGERPRINT[value[2:10]], io.BytesIO(value[10:])
+        decoded = fastavro.schemaless_reader(body, schema)
+        assert not body.read(1), "bytes behind the record"
+        kind = schema["name"].removeprefix("drawdown.").lower()
+        return decoded | ({"type": kind} if kind in ("consume", "grant", "void") else {})
     return _typed(None, json.loads(value, parse_float=Decimal))
 
 
@@ -91,9 +107,13 @@ class Record:
     timestamp: int  # milliseconds
     key: str | None
     raw: bytes | None
-    headers: dict = field(default_factory=dict)
+    header_list: list = field(default_factory=list)
 
     @property
+    def headers(self):
+        return dict(self.header_list)
+
+    @functools.cached_property
     def value(self):
         return decode(self.raw)
 
@@ -106,10 +126,31 @@ class Client:
         self.prefix = prefix
         self._producers = {}
         self._failures = []
+        self._lag_consumer = None
+        self._watcher = None
+        self._counts = {}
 
-    def produce(self, topic, event, *, format="json", partitioner="murmur2_random", key=None, headers=None, partition=-1):
+    def close(self):
+        for consumer in (self._lag_consumer, self._watcher):
+            if consumer is not None:
+                consumer.close()
+        self._producers.clear()
+
+    def produce(
+        self,
+        topic,
+        event,
+        *,
+        format="json",
+        partitioner="murmur2_random",
+        key=None,
+        headers=None,
+        partition=-1,
+        timestamp=0,
+    ):
         """`event`: a dict, or bytes that go as they are. `partitioner`: "consistent_random" is librdkafka's default.
-        The key is the customer's unless given. Delivery is certain only after flush()."""
+        The key is the customer's unless given. `timestamp`: milliseconds, for topics that take the producer's.
+        Delivery is certain only after flush()."""
         if isinstance(event, dict):
             key = event["customerId"] if key is None else key
             event = ENCODERS[format](event)
@@ -124,8 +165,8 @@ class Client:
                 }
             )
         options = {"key": key, "value": event, "headers": headers, "on_delivery": self._delivered}
-        if partition >= 0:
-            options["partition"] = partition
+        options |= {"partition": partition} if partition >= 0 else {}
+        options |= {"timestamp": timestamp} if timestamp else {}
         while True:
             try:
                 producer.produce(self.prefix + topic, **options)
@@ -160,27 +201,30 @@ class Client:
 
     def ends(self, topic):
         """High watermark by partition, open transactions included (a read-committed consumer is told less)."""
-        consumer = self._consumer("read_uncommitted")
-        try:
-            partitions = self._partitions(consumer, topic)
-            return {p.partition: consumer.get_watermark_offsets(p, timeout=10)[1] for p in partitions}
-        finally:
-            consumer.close()
+        if self._watcher is None:
+            self._watcher = self._consumer("read_uncommitted")
+        return {
+            at.partition: self._watcher.get_watermark_offsets(at, timeout=10)[1]
+            for at in self._partitions(self._watcher, topic)
+        }
 
     def _partitions(self, consumer, topic):
-        topic = self.prefix + topic
-        metadata = consumer.list_topics(topic, timeout=10).topics[topic]
-        if metadata.error is not None:
-            raise KafkaException(metadata.error)
-        return [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in sorted(metadata.partitions)]
+        name = self.prefix + topic
+        if topic not in self._counts:
+            metadata = consumer.list_topics(name, timeout=10).topics[name]
+            if metadata.error is not None:
+                raise KafkaException(metadata.error)
+            self._counts[topic] = len(metadata.partitions)
+        return [TopicPartition(name, partition, OFFSET_BEGINNING) for partition in range(self._counts[topic])]
 
-    def read(self, topic, *, isolation="read_committed", seconds=30.0):
+    def read(self, topic, *, isolation="read_committed", waits=True, seconds=30.0):
         """Every record from the beginning to what is the end of the log now, transactions that are open included:
-        a reader waits for them to end."""
+        a reader waits for them to end, or (`waits` false) is content with what is before them."""
         ends = self.ends(topic)
         consumer = self._consumer(isolation)
         records = []
         try:
+            consumer.list_topics(self.prefix + topic, timeout=10)  # or it finds the leaders half a second later
             consumer.assign(self._partitions(consumer, topic))
 
             def at_end():
@@ -189,7 +233,7 @@ class Client:
                         records.append(_record(message))
                     elif message.error().code() != KafkaError._PARTITION_EOF:
                         raise KafkaException(message.error())
-                    elif message.offset() >= ends.get(message.partition(), 0):
+                    elif not waits or message.offset() >= ends.get(message.partition(), 0):
                         ends.pop(message.partition(), None)
                 return not ends
 
@@ -198,18 +242,118 @@ class Client:
             consumer.close()
         return sorted(records, key=lambda record: (record.partition, record.offset))
 
-    def lag(self, group, topics=("usage", "commands")):
-        """What the group has not committed yet: the sum over the topics' partitions of end less committed offset."""
+    def committed(self, group, topics=("usage", "commands")):
+        """The group's offsets by (topic, partition); -1001 where there is none."""
         consumer = self._consumer(group=group)
+
+        def answer():
+            try:
+                return self._committed(consumer, topics)
+            except KafkaException as error:
+                if is_passing(error):
+                    return None
+                raise
+
         try:
-            lag = 0
-            for topic in topics:
-                ends = self.ends(topic)
-                for committed in consumer.committed(self._partitions(consumer, topic), timeout=10):
-                    lag += ends[committed.partition] - max(0, committed.offset)
-            return lag
+            return wait_until(answer, "the group's offsets")
         finally:
             consumer.close()
+
+    def _committed(self, consumer, topics):
+        committed = {}
+        for topic in topics:
+            for at in consumer.committed(self._partitions(consumer, topic), timeout=10):
+                if at.error is not None:
+                    raise KafkaException(at.error)
+                committed[topic, at.partition] = at.offset
+        return committed
+
+    def lag(self, group, topics=("usage", "commands")):
+        """What the group has not committed yet: the sum over the topics' partitions of end less committed offset."""
+        if self._lag_consumer is None:
+            self._lag_consumer = self._consumer(group=group)
+        committed = self._committed(self._lag_consumer, topics)
+        ends = {
+            (topic, at.partition): self._lag_consumer.get_watermark_offsets(at, timeout=10)[1]
+            for topic in topics
+            for at in self._partitions(self._lag_consumer, topic)
+        }
+        return sum(ends[at] - max(0, committed[at]) for at in ends)
+
+    @contextmanager
+    def transaction(self, name="producer", abort=False):
+        """produce(topic, event) in one transaction of Kafka, which is committed or aborted at the end."""
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "partitioner": "murmur2_random",
+                "transactional.id": f"{self.prefix}{name}",
+            }
+        )
+        producer.init_transactions(10)
+        producer.begin_transaction()
+        yield lambda topic, event: producer.produce(
+            self.prefix + topic, key=event["customerId"], value=encode_json(event)
+        )
+        assert producer.flush(10) == 0
+        if abort:
+            producer.abort_transaction(10)
+        else:
+            producer.commit_transaction(10)
+
+    @functools.cached_property
+    def admin(self):
+        return AdminClient({"bootstrap.servers": self.bootstrap})
+
+    def set_topic(self, topic, **settings):
+        """Settings of a topic, '_' for '.': set_topic("usage", cleanup_policy="compact")."""
+        entries = [
+            ConfigEntry(name.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in settings.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, self.prefix + topic, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result(10)
+
+    def topic_settings(self, topic):
+        resource = ConfigResource(ResourceType.TOPIC, self.prefix + topic)
+        entries = self.admin.describe_configs([resource])[resource].result(10)
+        return {name: entry.value for name, entry in entries.items()}
+
+    def delete_topic(self, topic):
+        """And wait until it is gone."""
+        self._counts.pop(topic, None)
+        self.admin.delete_topics([self.prefix + topic])[self.prefix + topic].result(10)
+        wait_until(lambda: self.prefix + topic not in self.topics(), f"{topic} to be gone")
+
+    def delete_records(self, offsets):
+        """What retention does: nothing before these offsets, {(topic, partition): offset}, is left."""
+        before = [TopicPartition(self.prefix + topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        for future in self.admin.delete_records(before).values():
+            future.result(10)
+
+    def set_offsets(self, group, offsets):
+        """By hand, which the broker allows only while the group has no member."""
+        wait_until(lambda: self.members(group) == set(), "the group to be empty")
+        at = [TopicPartition(self.prefix + topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        request = ConsumerGroupTopicPartitions(group, at)
+        result = self.admin.alter_consumer_group_offsets([request])[group].result(10)
+        assert all(partition.error is None for partition in result.topic_partitions), result.topic_partitions
+
+    def topics(self):
+        """Partitions of every topic of the cluster, by name."""
+        return {name: len(topic.partitions) for name, topic in self.admin.list_topics(timeout=10).topics.items()}
+
+    def members(self, group):
+        """Instance ids of the group's members."""
+        description = self.admin.describe_consumer_groups([group])[group].result(10)
+        return {member.group_instance_id for member in description.members}
+
+
+def is_passing(error):
+    """Will asking again help: time-out, broker or coordinator away, an open transaction holds the offsets?"""
+    codes = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._WAIT_COORD)
+    codes += (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+    return error.args[0].retriable() or error.args[0].code() in (*codes, KafkaError.UNSTABLE_OFFSET_COMMIT)
 
 
 def _record(message):
@@ -221,5 +365,5 @@ def _record(message):
         timestamp=message.timestamp()[1],
         key=None if key is None else key.decode(),
         raw=message.value(),
-        headers=dict(message.headers() or []),
+        header_list=message.headers() or [],
     )

@@ -1,10 +1,17 @@
 """Private servers, brought up by deploy/servers.sh: one Kafka and one PostgreSQL for all tests of a run."""
 
 import itertools
+import os
+import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,9 +37,54 @@ class Servers:
         """Of "kafka" or "postgres"."""
         return int((self.directory / f"{server}.pid").read_text())
 
+    @contextmanager
+    def frozen(self, server):
+        """Within, the server does not answer, and connections to it stay open."""
+        os.kill(self.pid(server), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid(server), signal.SIGCONT)
+
+    def restart(self, server, how):
+        """End it with that signal and start it as it was started, on the same port and data."""
+        pid = self.pid(server)
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        owner = Path(f"/proc/{pid}").stat()
+        os.kill(pid, how)
+        wait_until(lambda: not _is_running(pid), f"{server} to end", 60)
+        with open(self.directory / f"{server}.log", "ab") as log:
+            as_user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+            process = subprocess.Popen(
+                command, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **as_user
+            )
+        (self.directory / f"{server}.pid").write_text(f"{process.pid}\n")
+
+        def is_up():
+            assert process.poll() is None, f"{server} ended at its start, see {self.directory}/{server}.log"
+            return self._answers(server)
+
+        wait_until(is_up, f"{server} to answer", 60)
+
+    def _answers(self, server):
+        try:
+            if server == "kafka":
+                return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=1)
+            with psycopg.connect(self.env["ADMIN_URL"], connect_timeout=1):
+                return True
+        except (KafkaException, psycopg.OperationalError):
+            return False
+
     def database(self):
         """A new, empty database: the owner's URL and the application's."""
         name = f"drawdown_{next(self._databases)}"
         with psycopg.connect(self.env["ADMIN_URL"], autocommit=True) as admin:
             admin.execute(f"create database {name} owner drawdown_owner")
         return tuple(self.env[url].removesuffix("drawdown") + name for url in ("OWNER_URL", "DATABASE_URL"))
+
+
+def _is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, what, seconds=30.0):
+def wait_until(condition, what, seconds=30.0, pause=0.02):
     """Return the condition's first true value; fail, saying what was waited for, when the time is over."""
     deadline = time.monotonic() + seconds
     while True:
@@ -12,4 +12,4 @@ def wait_until(condition, what, seconds=30.0):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds:g} s")
-        time.sleep(0.02)
+        time.sleep(pause)

@@ -1,17 +1,21 @@
 """An installation (fresh database, fresh topics) and the worker processes in it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
+from confluent_kafka import KafkaException
 
 from support.books import Books
-from support.client import Client
+from support.client import Client, is_passing
+from support.referee import Referee, in_order_of_ledger, in_order_of_time
 from support.servers import ROOT
 from support.wait import wait_until
 
@@ -53,6 +57,11 @@ class Worker:
         assert self.process.poll() is None, f"worker ended with {self.process.returncode}:\n{self.log_text()[-4000:]}"
         return self.get("/readyz")[0] == 200
 
+    def refuses(self, seconds=30.0):
+        """Start it and wait for its end: the exit code."""
+        self.start(ready=False)
+        return self.wait(seconds)
+
     def get(self, path):
         """Status and body from the admin port; status 0 where nobody answers."""
         try:
@@ -68,7 +77,17 @@ class Worker:
         samples = [line.rsplit(" ", 1) for line in self.get("/metrics")[1].splitlines() if not line.startswith("#")]
         return {name: float(value) for name, value in samples}
 
+    def inputs(self):
+        """{(kind, outcome): count} of what it has published."""
+        counts = {}
+        for name, value in self.metrics().items():
+            match = re.fullmatch(r'drawdown_inputs_total\{kind="(.*)",outcome="(.*)"\}', name)
+            if match and value:
+                counts[match.groups()] = int(value)
+        return counts
+
     def kill(self):
+        """kill -9."""
         self.process.kill()
         self.process.wait()
 
@@ -125,10 +144,10 @@ class Installation:
         path.write_text("".join(f"{key} = {value}\n" for key, value in (self.options | (options or {})).items()))
         return path
 
-    def run(self, *arguments, check=True, **environment):
+    def run(self, *arguments, check=True, config=None, **environment):
         """The command line, `drawdown ARGUMENT...`; the completed process with its output as text."""
         done = subprocess.run(
-            [DRAWDOWN, *arguments, "--config", self.config],
+            [DRAWDOWN, *arguments, "--config", config or self.config],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -138,10 +157,15 @@ class Installation:
         assert not check or done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stderr}"
         return done
 
-    def migrate(self):
-        self.run("migrate", DRAWDOWN_DATABASE_URL=self.owner_url)
+    def run_all(self, *commands):
+        """Several at once, whatever their exit codes."""
+        with ThreadPoolExecutor(len(commands)) as pool:
+            return list(pool.map(lambda arguments: self.run(*arguments, check=False), commands))
+
+    def migrate(self, config=None):
+        self.run("migrate", config=config, DRAWDOWN_DATABASE_URL=self.owner_url)
         with psycopg.connect(self.owner_url) as owner:
-            owner.execute("grant drawdown_worker to drawdown_app")
+            owner.execute("grant drawdown_worker, drawdown_reader to drawdown_app")
 
     def worker(self, replica="a", options=None):
         """A worker that is not started yet; `options` are its own."""
@@ -153,14 +177,72 @@ class Installation:
     def wait_for_lag_zero(self, seconds=60.0):
         """Every record of the inputs is handled: the group has committed the end of each partition."""
         self.client.flush()
-        wait_until(lambda: self.client.lag(self.group) == 0, "no lag", seconds)
+
+        def is_zero():
+            for worker in self.workers:
+                code = worker.process.poll() if worker.process else None
+                assert code in (None, 0, -9), f"worker ended with {code}:\n{worker.log_text()[-4000:]}"
+            try:
+                return self.client.lag(self.group) == 0
+            except KafkaException as error:
+                if is_passing(error):
+                    return False
+                raise
+
+        wait_until(is_zero, "no lag", seconds)
+
+    def recorded(self):
+        """How far the database knows the inputs, by (topic, partition)."""
+        rows = self.books.query(
+            "select topic, partition, max(recorded) as recorded from drawdown.input_position group by topic, partition"
+        )
+        return {(row["topic"].removeprefix(self.prefix), row["partition"]): row["recorded"] for row in rows}
+
+    def unrecorded(self):
+        """How many records of the inputs the database knows nothing of yet."""
+        ends = sum(sum(self.client.ends(topic).values()) for topic in ("usage", "commands"))
+        return ends - sum(self.recorded().values())
+
+    def wait_for_balance(self, customer, amount, currency="ai-tokens", seconds=30.0):
+        self.client.flush()
+        wait_until(
+            lambda: self.books.balance(customer, currency) == amount, f"a balance of {amount} of {customer}", seconds
+        )
+
+    def set_currency(self, currency, **settings):
+        """A row of settings, as the owner."""
+        names = ["currency_id", *settings]
+        with psycopg.connect(self.owner_url) as owner:
+            owner.execute(
+                f"insert into drawdown.currency ({', '.join(names)}) values ({', '.join(['%s'] * len(names))})",
+                [currency, *settings.values()],
+            )
 
     def check_books(self):
         """The invariants in the database, and the ledger topic against it."""
         self.books.check()
         self.books.check_topic(self.client.read("ledger"))
+        self.books.check_balances(self.client.read("balances"))
+
+    def audit(self, by_time=False, **rules):
+        """Everything there is to compare: the invariants, the topics against the database, and all of it against what
+        a referee makes of the inputs, who is returned. `by_time`: the whole input lay there before the worker began,
+        so its order is the contract's; otherwise the order is the one in which the ledger has it."""
+        self.client.flush()
+        self.check_books()
+        records = self.client.read("usage") + self.client.read("commands")
+        ordered = in_order_of_time(records) if by_time else in_order_of_ledger(records, self.books.entries())
+        referee = Referee(**rules).handle_all(ordered)
+        self.books.check_entries(referee)
+        self.books.check_receipts(referee)
+        all_of_them = self.options.get("outcomes") == "all"
+        self.books.check_outcomes(referee, self.client.read("outcomes"), all_of_them, by_time)
+        self.books.check_dead_letters(referee, self.client.read("dead-letters"))
+        return referee
 
     def close(self):
+        self.client.close()
+        self.books.close()
         for worker in self.workers:
             worker.end()
         for worker in self.workers:
