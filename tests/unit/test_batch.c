@@ -91,7 +91,7 @@ static void a_customer_goes_to_one_lane_in_order_and_all_lanes_get_some(void **s
 {
 	(void)state;
 	struct batch batch;
-	char customers[200][8];
+	char customers[200][16];
 	batch_init(&batch, 16, BATCH_LANES_MAX, 1 << 12);
 	for (int i = 0; i < 200; i++)
 		(void)snprintf(customers[i], sizeof customers[i], "c%d", i);
@@ -120,7 +120,7 @@ static void records_of_one_partition_spread_over_the_lanes(void **state)
 {
 	(void)state;
 	struct batch batch;
-	char customers[4000][8];
+	char customers[4000][16];
 	batch_init(&batch, 16, 4, 1 << 12);
 	for (int i = 0; i < 4000; i++) {
 		(void)snprintf(customers[i], sizeof customers[i], "c%d", i);

@@ -148,6 +148,22 @@ static void an_unreadable_record_is_a_dead_letter_as_it_came(void **state)
 	assert_int_equal(second->partition_hint, 7);
 }
 
+static void each_dead_letter_bears_its_own_error(void **state)
+{
+	struct money *money = *state;
+	static const char *const errors[] = {"amount is missing", "the record has no value"};
+	for (size_t i = 0; i < 2; i++) {
+		struct defect *defect = &unreadable(money)->defect;
+		(void)snprintf(defect->text, sizeof defect->text, "%s", errors[i]);
+	}
+	run_and_encode(money, &encoding);
+	for (size_t i = 0; i < 2; i++) {
+		const struct message *letter = message_of(money, OUTPUT_DEAD_LETTERS, i);
+		assert_true(text_equal(letter->headers[1].name, TEXT_LITERAL("drawdown.error")));
+		assert_true(text_equal(letter->headers[1].value, text_of(errors[i])));
+	}
+}
+
 static void the_trace_goes_with_entries_and_outcomes(void **state)
 {
 	struct money *money = *state;
@@ -252,6 +268,7 @@ int main(void)
 		money_test(all_outcomes_may_be_repeated),
 		money_test(entries_of_advance_are_published_with_an_event_that_is_rejected),
 		money_test(an_unreadable_record_is_a_dead_letter_as_it_came),
+		money_test(each_dead_letter_bears_its_own_error),
 		money_test(the_trace_goes_with_entries_and_outcomes),
 		money_test(what_was_recalled_goes_out_in_order_before_what_is_new),
 		money_test(what_was_recalled_brings_its_balance_along),

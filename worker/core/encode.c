@@ -93,7 +93,7 @@ struct header *encode_dead_letter_headers(
 	const struct source_position *source = &record->source;
 	const struct header own[] = {
 		{TEXT_LITERAL("drawdown.reason"), text_of(record->defect.reason)},
-		{TEXT_LITERAL("drawdown.error"), text_of(record->defect.text)},
+		{TEXT_LITERAL("drawdown.error"), arena_copy(arena, text_of(record->defect.text))},
 		{TEXT_LITERAL("drawdown.topic"), text_of(encoding->input_topics[source->input])},
 		{TEXT_LITERAL("drawdown.partition"), integer_text(arena, source->partition)},
 		{TEXT_LITERAL("drawdown.offset"), integer_text(arena, source->offset)},
