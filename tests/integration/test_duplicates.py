@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 from support.events import consume, grant, void
+from support.wait import wait_until
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678000, timezone.utc)
 
@@ -212,3 +213,25 @@ def test_how_the_input_is_cut_into_batches_changes_no_entry(install, batch):
     drawdown.worker(options={"batch.records.max": batch}).start()
     drawdown.wait_for_lag_zero()
     drawdown.audit(by_time=True)
+
+
+def test_copies_in_the_partitions_of_two_workers_count_once(drawdown):
+    workers = [drawdown.worker(name).start(ready=False) for name in ("a", "b")]
+    for worker in workers:
+        wait_until(lambda: worker.get("/metrics")[1].count("drawdown_position{") == 4, "each worker to own two pairs")
+        worker.wait_ready()
+    for number in range(10):
+        drawdown.client.produce("commands", grant(f"customer-{number}", 100))
+    drawdown.wait_for_lag_zero()
+    for number in range(400):
+        event = consume(f"customer-{number % 10}", "0.5", f"use-{number}")
+        for partition in range(4):
+            drawdown.client.produce("usage", event, partition=partition)
+    drawdown.wait_for_lag_zero()
+    counts = [worker.inputs() for worker in workers]
+    assert sum(count.get(("consume", "applied"), 0) for count in counts) == 400
+    assert sum(count.get(("consume", "duplicate"), 0) for count in counts) == 1200
+    assert set(drawdown.books.balances().values()) == {Decimal(80)}
+    drawdown.books.check()
+    entries = [record.value["entryId"] for record in drawdown.client.read("ledger")]
+    assert len(entries) == len(set(entries)) == drawdown.books.count() == 410
