@@ -64,8 +64,11 @@ void metrics_count_error(enum outcome outcome);
 /* One batch (or lane part) took so long in a stage. */
 void metrics_observe_stage(enum stage stage, int64_t microseconds);
 void metrics_observe_batch_size(size_t records_count);
-/* Our own next position and the partition's end, for the lag; `forget` when it is given back. */
-void metrics_set_position(enum input input, int32_t partition, int64_t position, int64_t log_end);
+/* For the lag. What was read (offset behind the last record), where we stand once all that is published (further, where
+ * only markers follow), and the partition's end; `forget` when it is given back. */
+void metrics_set_position(enum input input, int32_t partition, int64_t read, int64_t position, int64_t log_end);
+/* Offset behind the last record whose outputs are committed. */
+void metrics_set_published(enum input input, int32_t partition, int64_t published);
 void metrics_forget_positions(void);
 void metrics_set_state(enum worker_state state);
 enum worker_state metrics_state(void);

@@ -115,10 +115,15 @@ static void lag_is_from_our_own_position_until_the_partition_is_given_back(void 
 	(void)state;
 	static const char *const topics[INPUT_COUNT] = {"eu.usage", "eu.commands"};
 	metrics_name_inputs(topics);
-	metrics_set_position(INPUT_USAGE, 3, 90, 100);
-	metrics_set_position(INPUT_COMMANDS, 3, 5, 5);
+	metrics_set_position(INPUT_USAGE, 3, 90, 90, 100);
+	metrics_set_position(INPUT_COMMANDS, 3, 5, 5, 5);
 	assert_int_equal(sample("drawdown_lag_records{topic=\"eu.usage\",partition=\"3\"}"), 10);
-	metrics_set_position(INPUT_USAGE, 3, 101, 100);
+	/* read to the end, a marker behind, nothing of it published yet */
+	metrics_set_position(INPUT_USAGE, 3, 100, 101, 101);
+	assert_int_equal(sample("drawdown_lag_records{topic=\"eu.usage\",partition=\"3\"}"), 11);
+	metrics_set_published(INPUT_USAGE, 3, 95);
+	assert_int_equal(sample("drawdown_lag_records{topic=\"eu.usage\",partition=\"3\"}"), 6);
+	metrics_set_published(INPUT_USAGE, 3, 100);
 	assert_int_equal(sample("drawdown_lag_records{topic=\"eu.usage\",partition=\"3\"}"), 0);
 	assert_int_equal(sample("drawdown_position{topic=\"eu.usage\",partition=\"3\"}"), 101);
 	assert_int_equal(sample("drawdown_lag_records{topic=\"eu.commands\",partition=\"3\"}"), 0);
@@ -155,7 +160,7 @@ static void every_family_has_one_help_and_one_type_before_its_samples(void **sta
 	char family[128] = "";
 	FILE *out = open_memstream(&text, &size);
 	assert_non_null(out);
-	metrics_set_position(INPUT_USAGE, 0, 1, 2);
+	metrics_set_position(INPUT_USAGE, 0, 1, 1, 2);
 	metrics_write(out);
 	metrics_forget_positions();
 	assert_int_equal(fclose(out), 0);
@@ -177,7 +182,7 @@ static void *count_batches(void *unused)
 	for (int i = 0; i < 10000; i++) {
 		metrics_count(COUNTER_REWINDS, 1);
 		metrics_observe_stage(STAGE_ENCODE, i);
-		metrics_set_position(INPUT_USAGE, i % 8, i, i);
+		metrics_set_position(INPUT_USAGE, i % 8, i, i, i);
 	}
 	return unused;
 }

@@ -74,7 +74,9 @@ static const uint64_t batch_bounds[BUCKETS_MAX] = {
 struct position {
 	enum input input;
 	int32_t partition;
-	int64_t position;
+	int64_t read;
+	int64_t position; /* once `read` is published */
+	int64_t published;
 	int64_t log_end;
 };
 
@@ -153,19 +155,37 @@ void metrics_observe_batch_size(size_t records_count)
 	observe(&metrics.batch_sizes, batch_bounds, records_count);
 }
 
-void metrics_set_position(enum input input, int32_t partition, int64_t position, int64_t log_end)
+/* NULL: not known yet. The mutex is held. */
+static struct position *find_position(enum input input, int32_t partition)
 {
-	size_t i = 0;
+	for (size_t i = 0; i < metrics.positions_count; i++)
+		if (metrics.positions[i].input == input && metrics.positions[i].partition == partition)
+			return &metrics.positions[i];
+	return NULL;
+}
 
+void metrics_set_position(enum input input, int32_t partition, int64_t read, int64_t position, int64_t log_end)
+{
 	(void)pthread_mutex_lock(&metrics.positions_mutex);
-	while (i < metrics.positions_count &&
-		(metrics.positions[i].input != input || metrics.positions[i].partition != partition))
-		i++;
-	if (i < BATCH_SPANS_MAX) {
-		metrics.positions[i] = (struct position){input, partition, position, log_end};
-		if (i == metrics.positions_count)
-			metrics.positions_count++;
+	struct position *at = find_position(input, partition);
+	if (!at && metrics.positions_count < BATCH_SPANS_MAX) {
+		at = &metrics.positions[metrics.positions_count++];
+		*at = (struct position){.input = input, .partition = partition, .published = read};
 	}
+	if (at) {
+		at->read = read;
+		at->position = position;
+		at->log_end = log_end;
+	}
+	(void)pthread_mutex_unlock(&metrics.positions_mutex);
+}
+
+void metrics_set_published(enum input input, int32_t partition, int64_t published)
+{
+	(void)pthread_mutex_lock(&metrics.positions_mutex);
+	struct position *at = find_position(input, partition);
+	if (at)
+		at->published = published;
 	(void)pthread_mutex_unlock(&metrics.positions_mutex);
 }
 
@@ -308,8 +328,9 @@ static void write_histograms(FILE *out)
 static void write_positions(FILE *out)
 {
 	static const struct family families[] = {
-		{"drawdown_lag_records", "Records of a partition that are still to be handled, from our own position."},
-		{"drawdown_position", "Offset that is handled next."},
+		{"drawdown_lag_records",
+			"Records of a partition whose outputs are still to be committed, from our own position."},
+		{"drawdown_position", "Offset behind the last record whose outputs are committed."},
 	};
 	struct position positions[BATCH_SPANS_MAX];
 
@@ -321,10 +342,11 @@ static void write_positions(FILE *out)
 		write_head(out, families[family].name, "gauge", families[family].help);
 		for (size_t i = 0; i < count; i++) {
 			const struct position *at = &positions[i];
-			int64_t lag = at->log_end > at->position ? at->log_end - at->position : 0;
+			int64_t position = at->published < at->read ? at->published : at->position;
+			int64_t lag = at->log_end > position ? at->log_end - position : 0;
 			(void)fprintf(out, "%s{topic=\"%s\",partition=\"%" PRId32 "\"} %" PRId64 "\n",
 				families[family].name, atomic_load(&metrics.input_topics[at->input]), at->partition,
-				family == 0 ? lag : at->position);
+				family == 0 ? lag : position);
 		}
 	}
 }

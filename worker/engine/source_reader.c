@@ -407,7 +407,7 @@ static void report_side(const struct source_reader *reader, const struct side *s
 		    reader->kafka, reader->config->input_topics[side->input], side->partition, &log_start, &log_end) ||
 		log_end < position)
 		log_end = position;
-	metrics_set_position(side->input, side->partition, position, log_end);
+	metrics_set_position(side->input, side->partition, side->position, position, log_end);
 }
 
 void source_reader_report(const struct source_reader *reader)

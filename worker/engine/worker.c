@@ -302,6 +302,8 @@ static void count_published(struct worker *worker, const struct batch *batch)
 	}
 	metrics_count(batch->recovery ? COUNTER_RECOVERY_BATCHES : COUNTER_BATCHES, 1);
 	metrics_observe_batch_size(batch->records_count);
+	for (size_t i = 0; i < batch->spans_count; i++)
+		metrics_set_published(batch->spans[i].input, batch->spans[i].partition, batch->spans[i].end);
 	worker->rewinds_count = 0;
 	if (worker->records_max < (size_t)worker->config->batch_records_max)
 		worker->records_max = worker->records_max * 2 < (size_t)worker->config->batch_records_max
