@@ -16,7 +16,6 @@
 #include "drawdown/outcome.h"
 
 enum stage {
-	STAGE_FETCH,
 	STAGE_DECODE,
 	STAGE_LOCK,
 	STAGE_LOOK_UP,

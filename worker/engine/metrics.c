@@ -38,7 +38,6 @@ static const struct family counter_families[COUNTER_COUNT] = {
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
-	[STAGE_FETCH] = "fetch",
 	[STAGE_DECODE] = "decode",
 	[STAGE_LOCK] = "lock",
 	[STAGE_LOOK_UP] = "look_up",
