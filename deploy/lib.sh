@@ -245,7 +245,7 @@ stop_servers() {
     local dir=$1 data
     data=$(readlink "$dir/postgres" || true)
     stop_process "$dir/kafka.pid" "$dir/kafka" KILL
-    [[ -z $data ]] || stop_process "$dir/postgres.pid" "$data" QUIT
+    [[ -z $data ]] || stop_process "$dir/postgres.pid" "$data" QUIT # no checkpoint for what is removed
     rm -rf "$dir/kafka" "$dir/postgres" "$dir/env" "$dir"/env.* ${data:+"$data"}
 }
 
