@@ -604,6 +604,8 @@ static enum outcome publish_send(void *self, const struct batch *batch, struct f
 {
 	struct fake_world *world = self;
 
+	for (size_t i = 0; i < batch->spans_count; i++) /* only this thread writes it */
+		world->logs[batch->spans[i].input][batch->spans[i].partition].offered = batch->spans[i].end;
 	ENTER(world, SEAM_SEND, reterr);
 	if (world->calls[SEAM_SEND] == world->lose_send_at) {
 		enum outcome lost = fail(reterr, OUTCOME_REWIND, "publish.send", "planted: not a member");

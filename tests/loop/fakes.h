@@ -58,7 +58,8 @@ struct fake_log {
 	/* the database's row */
 	bool has_row;
 	int64_t row_epoch;
-	int64_t recorded;
+	int64_t recorded; /* the highest of all lanes, one of which may be behind */
+	int64_t offered;  /* the end of what publish was last asked to send: every lane has recorded it */
 };
 
 struct fake_output {
