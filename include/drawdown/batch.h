@@ -28,9 +28,10 @@
 struct span {
 	enum input input;
 	int32_t partition;
-	int64_t begin; /* where the partition stood before the batch */
-	int64_t end;   /* offset behind its last record: what is committed */
-	int64_t epoch; /* owner epoch under which it was read */
+	int64_t begin;	  /* where the partition stood before the batch */
+	int64_t end;	  /* offset behind its last record: what is committed */
+	int64_t epoch;	  /* owner epoch under which it was read */
+	instant_t newest; /* of its records' timestamps; INSTANT_NONE: none is known */
 };
 
 struct batch {
@@ -55,9 +56,10 @@ void batch_reset(struct batch *batch);
 /* The next record, zeroed; grows when a recovery is larger than a batch. Pointers to records are
  * stable only once the batch is closed. */
 struct record *batch_append(struct batch *batch);
-/* Note that `offset` of the partition is in the batch; begin and epoch are used at its first record. */
-void batch_cover(
-	struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch);
+/* Note that `offset` of the partition is in the batch; begin and epoch are used at its first record. A timestamp
+ * out of range says nothing of the log's time; INSTANT_NONE: not known. */
+void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch,
+	instant_t timestamp);
 
 /* Hand each record to its lane: readable ones by hash of the customer, the others to lane 0. */
 void batch_split(struct batch *batch);

@@ -62,14 +62,21 @@ struct config {
 	int64_t batch_linger;	   /* batch.linger = 5ms: age at which a batch closes that is not full */
 
 	struct encoding encoding;  /* outputs.format = avro | json; outcomes = exceptional | all */
-	struct rules rules;	   /* dedupe.window = 30d, currencies.open = no, grants.open.max = 1000 */
+	struct rules rules;	   /* dedupe.window = 30d, currencies.open = no, grants.open.max = 1000,
+				    * holds.open.max = 1000 */
 	int64_t dedupe_generation; /* dedupe.generation = 30d: length of a generation of receipts */
 	bool dedupe_window_short;  /* dedupe.window.short = refuse | allow */
+	int64_t drop_interval;	   /* dedupe.drop.interval = 1min; 0: off */
 
 	int64_t transaction_timeout;	 /* publish.transaction.timeout = 5s */
 	int64_t transaction_timeout_max; /* publish.transaction.timeout.max = 60s */
 	int64_t watchdog_timeout;	 /* publish.watchdog = 30s: one call to Kafka may take that long */
 	int64_t watchdog_max;		 /* publish.watchdog.max = 3 handles left behind, then exit */
+
+	int64_t sweep_interval;	   /* sweep.interval = 10s; 0: off */
+	int64_t sweep_batch;	   /* sweep.batch = 1000 rows in one slice */
+	int64_t sweep_retry;	   /* sweep.retry = 60s */
+	int64_t sweep_pending_max; /* sweep.pending.max = 10000 advances sent and not yet seen to be handled */
 
 	char *admin_address;	  /* admin.address = 127.0.0.1 */
 	int64_t admin_port;	  /* admin.port = 9464; 0: none */

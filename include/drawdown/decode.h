@@ -22,7 +22,7 @@
 
 struct defect {
 	const char *reason; /* static, a code: "empty", "malformed_json", "malformed_avro", "unknown_framing",
-			     * "unknown_schema", "unknown_type", "unsupported", "missing_field",
+			     * "unknown_schema", "unknown_type", "missing_field",
 			     * "invalid_field", "too_large" */
 	char text[256];	    /* names the field; never quotes the payload */
 };

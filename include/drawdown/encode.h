@@ -12,6 +12,8 @@
 struct text encode_ledger_entry(struct arena *arena, const struct ledger_entry *entry, const struct encoding *encoding);
 /* The account's latest state. */
 struct text encode_balance(struct arena *arena, const struct account *account, const struct encoding *encoding);
+struct text encode_notification(
+	struct arena *arena, const struct notification *notification, const struct encoding *encoding);
 /* The outcome of a readable record. */
 struct text encode_outcome(struct arena *arena, const struct record *record, const struct encoding *encoding);
 /* Headers of a dead letter: the record's own first, then drawdown.reason, .error, .topic, .partition,

@@ -65,6 +65,18 @@ enum reject_code {
 	REJECT_ALREADY_EXPIRED,
 	REJECT_TOO_MANY_GRANTS,
 	REJECT_BALANCE_OUT_OF_RANGE,
+	REJECT_NOT_DUE,
+	REJECT_GRANT_NOT_PENDING,
+	REJECT_OVERDRAFT_LIMIT,
+	REJECT_INSUFFICIENT_CREDITS,
+	REJECT_UNKNOWN_KEY,
+	REJECT_ALREADY_REVERSED,
+	REJECT_EXCEEDS_CONSUMPTION,
+	REJECT_RESERVATION_EXISTS,
+	REJECT_UNKNOWN_RESERVATION,
+	REJECT_RESERVATION_CLOSED,
+	REJECT_INVALID_TTL,
+	REJECT_TOO_MANY_RESERVATIONS,
 	REJECT_CODE_COUNT,
 };
 const char *reject_code_name(enum reject_code code); /* "not_permitted", ...; NULL for none */
@@ -112,6 +124,7 @@ struct receipt {
 	int64_t range_last;  /* the last of them; 0: none */
 	int64_t first_seq;   /* the event's own entries; 0: none */
 	int64_t last_seq;
+	struct text notifications; /* JSON, see notification.h; absent: none */
 	struct source_position source;
 	bool own_topic; /* its source topic is one of the configured inputs */
 };
@@ -143,12 +156,19 @@ struct grant_made {
 	struct text metadata;
 };
 
-/* How a grant ended: one update of its row. Several in one batch may concern one grant: the last counts. */
+/* How a grant ended, or NONE and INSTANT_NONE where a reversal opened it again: one update of its row. Several in
+ * one batch may concern one grant: the last counts. */
 struct grant_ended {
 	const struct account_key *account;
 	struct text grant_id;
 	enum grant_end end;
 	instant_t ended_at;
+};
+
+/* What a consumption took from one grant: one CREDITS_CONSUMED entry of it. */
+struct debit {
+	struct text grant_id;
+	credit_t amount; /* above 0 */
 };
 
 /* What is known of a grant id that an event of the batch names (probe of drawdown.credit_grant). */

@@ -40,6 +40,10 @@ enum counter {
 	COUNTER_MISROUTED,
 	COUNTER_FENCED,
 	COUNTER_ASSIGNMENTS,
+	COUNTER_SWEEPS,
+	COUNTER_ADVANCES_SENT,
+	COUNTER_KEEPER_FAILURES,
+	COUNTER_GENERATIONS_DROPPED,
 	COUNTER_COUNT,
 };
 
@@ -69,6 +73,9 @@ void metrics_set_position(enum input input, int32_t partition, int64_t read, int
 /* Offset behind the last record whose outputs are committed. */
 void metrics_set_published(enum input input, int32_t partition, int64_t published);
 void metrics_forget_positions(void);
+/* How long the account that waits longest has been due, in microseconds, of those that the worker owns; 0: none waits.
+ */
+void metrics_set_due_age(int64_t age);
 void metrics_set_state(enum worker_state state);
 enum worker_state metrics_state(void);
 /* Ready: assigned (or waiting for an assignment while in the group) and servers answered lately. */

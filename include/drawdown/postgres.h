@@ -42,8 +42,8 @@ enum postgres_type {
 };
 
 #define POSTGRES_COLUMNS_MAX 32
-#define POSTGRES_PARAMS_MAX 16
-#define POSTGRES_STATEMENTS_MAX 32
+#define POSTGRES_PARAMS_MAX 20
+#define POSTGRES_STATEMENTS_MAX 48
 
 struct postgres_statement {
 	const char *where; /* for failures: "store.lock" */

@@ -16,7 +16,7 @@
 enum source_signal {
 	SOURCE_NOTHING,
 	SOURCE_ASSIGNED,  /* a new assignment waits to be started */
-	SOURCE_REVOKED,   /* the assignment must be given back: finish or abandon, then stop */
+	SOURCE_REVOKED,	  /* the assignment must be given back: finish or abandon, then stop */
 	SOURCE_RECOVERED, /* every partition has reached its `until`; sent once after a start */
 };
 
@@ -36,7 +36,7 @@ struct input_partition {
 	int64_t recorded; /* the highest of all lanes */
 	/* decided by the loop, used by `start` */
 	int64_t position; /* first offset to read */
-	int64_t until;    /* hand out nothing at or past it before RECOVERED; = position: nothing to recover */
+	int64_t until;	  /* hand out nothing at or past it before RECOVERED; = position: nothing to recover */
 };
 
 struct source {
@@ -46,7 +46,7 @@ struct source {
 	 * waits up to wait_ms for the first thing to happen. Covers spans, sets membership. Decodes nothing:
 	 * records get source, key, value, headers, traceparent. With `batch` NULL: signals only. */
 	enum outcome (*poll)(void *self, struct batch *batch, size_t records_max, size_t bytes_max, int wait_ms,
-	                     enum source_signal *ret_signal, struct failure *reterr);
+		enum source_signal *ret_signal, struct failure *reterr);
 	/* How many partitions each input has: what a customer's partition is computed from. */
 	int32_t (*partitions_count)(void *self);
 	/* The partitions of the assignment that were given: whole pairs only. Valid until the next signal. */
@@ -54,10 +54,14 @@ struct source {
 	/* Fill has_committed, committed, committed_is_start, log_start, log_end. */
 	enum outcome (*committed)(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
 	/* Commit `position` as the start of new partitions, outside of any transaction. */
-	enum outcome (*commit_start)(void *self, const struct input_partition *partitions, size_t count,
-	                             struct failure *reterr);
+	enum outcome (*commit_start)(
+		void *self, const struct input_partition *partitions, size_t count, struct failure *reterr);
 	/* Begin to read at `position`, in the name of `epoch`. */
-	enum outcome (*start)(void *self, const struct input_partition *partitions, size_t count, struct failure *reterr);
+	enum outcome (*start)(
+		void *self, const struct input_partition *partitions, size_t count, struct failure *reterr);
+	/* Offset before which all of the partition was handed out: behind its last record, or further, where only what
+	 * is no record follows. -1: not known. Asks no broker. */
+	int64_t (*reached)(void *self, enum input input, int32_t partition);
 	/* Read no more; drops what is in hand. On a revocation this gives the partitions back. */
 	enum outcome (*stop)(void *self, struct failure *reterr);
 	/* End a poll that waits; from any thread, async-signal-safe. */

@@ -39,6 +39,9 @@ enum outcome source_reader_fill(struct source_reader *reader, struct batch *batc
 /* Has every partition reached its `until`? True once; the limits hold from then on. */
 bool source_reader_is_recovered(struct source_reader *reader);
 
+/* See `reached` in source.h. */
+int64_t source_reader_reached(const struct source_reader *reader, enum input input, int32_t partition);
+
 /* Our positions and the partitions' ends, for /metrics. Asks no broker. */
 void source_reader_report(const struct source_reader *reader);
 

@@ -38,14 +38,18 @@ struct store {
 
 	/* BEGIN, then move this lane's `recorded` to each span's end where the epoch is still ours. */
 	enum outcome (*begin)(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
-	/* Create missing accounts that may exist, lock all in order, fill them; fills currencies. */
+	/* Create missing accounts that may exist, lock all in order, fill them; fills currencies and
+	 * receipts_from. */
 	enum outcome (*lock)(
 		void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr);
-	/* In a later statement: fill key_slots with receipts, grants_known. */
+	/* In later statements: fill key_slots with receipts, grants_known; the accounts' open holds and those
+	 * that events name (then account_apply_holds). For each consumption that is reversed and was recorded
+	 * before: its debits and `reversed`. For accounts with reversals: the transfers of the overdrafts among
+	 * those debits and of the open one; past: the ended grants that debits and transfers name. */
 	enum outcome (*look_up)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 	/* Read the entries of the records that have their own receipt into `recalled`. */
 	enum outcome (*recall)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
-	/* Write entries, receipts, grants, touched accounts. */
+	/* Write entries, receipts, grants, holds, transfers, reversals, due times, touched accounts. */
 	enum outcome (*settle)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 	enum outcome (*commit)(void *self, size_t lane, struct failure *reterr);
 	/* Roll back, or drop the connection if it is in doubt. Never fails. */

@@ -5,6 +5,8 @@
  *     store_positions.c  whose turn it is: claim, create_positions, begin
  *     store_lock.c       accounts under their locks, with their currencies
  *     store_read.c       what was recorded: look_up, recall, recall_range
+ *     store_hold.c       holds: their part of look_up and settle
+ *     store_reversal.c   what reversals need: their part of look_up and settle
  *     store_write.c      settle
  * Each function is one of `struct store`; see there.
  */
@@ -33,6 +35,19 @@ enum input store_input_of(const struct store_postgres *store, struct text topic)
 
 /* A value in the database is none that the books can hold. */
 enum outcome store_fail_corrupt(const struct postgres_statement *statement, struct failure *reterr);
+/* What this account's rows hold contradicts itself. */
+enum outcome store_fail_account(const char *where, const struct account_key *account, struct failure *reterr);
+
+/* The key of an account: the first three parameters of most statements, the first three fields of most rows. */
+struct store_keys {
+	struct postgres_bytes *customer, *currency, *resource;
+};
+struct store_keys store_add_keys(struct postgres_params *params, size_t count);
+void store_put_key(const struct store_keys *keys, const struct account_key *account);
+void store_put_account(struct postgres_bytes *row, const struct account_key *account);
+/* Did the statement change as many rows as it was given? */
+enum outcome store_check_count(
+	const struct postgres_statement *statement, PGresult *result, size_t expected, struct failure *reterr);
 
 enum outcome store_claim(void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
 enum outcome store_create_positions(
@@ -43,10 +58,29 @@ enum outcome store_lock(
 	void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr);
 
 enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+/* For accounts that hold something and events that name a reservation; no statement for others. */
+enum outcome store_look_up_holds(struct postgres *postgres, struct lane_work *work, struct failure *reterr);
+/* Once the receipts are there. No statement where nothing is reversed. */
+enum outcome store_look_up_reversals(struct postgres *postgres, struct lane_work *work, struct failure *reterr);
+/* A row of drawdown.credit_grant. */
+struct store_grant {
+	struct text customer_id; /* asked for, like grant.grant_id */
+	bool found;
+	struct text currency_id;
+	struct text resource_id;
+	enum grant_end end;
+	struct grant grant; /* remaining 0, status as its end says */
+};
+/* Fill those that exist; texts live in the arena. */
+enum outcome store_find_grants(struct postgres *postgres, struct arena *arena, struct store_grant *grants, size_t count,
+	struct failure *reterr);
+
 enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 enum outcome store_recall_range(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
 	struct batch *batch, struct failure *reterr);
 
+enum outcome store_write_holds(struct postgres *postgres, const struct lane_work *work, struct failure *reterr);
+enum outcome store_write_reversals(struct postgres *postgres, const struct lane_work *work, struct failure *reterr);
 enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 
 #endif

@@ -5,11 +5,11 @@
  *
  *     work_prepare   which accounts, keys and grant ids the records name
  *     store lock     fills the accounts, in customer order       (PostgreSQL)
- *     store look_up  fills the receipts and known grants         (PostgreSQL)
+ *     store look_up  fills receipts, known grants, holds, what reversals need (PostgreSQL)
  *     store recall   reads back what was recorded but may be unpublished
  *     work_resolve   dedupe -> advance -> allocate, record by record
- *     store settle   writes entries, receipts, grants, accounts  (PostgreSQL)
- *     work_encode    entries, balances, outcomes, dead letters to messages
+ *     store settle   writes entries, receipts, grants, holds, accounts (PostgreSQL)
+ *     work_encode    entries, balances, outcomes, notifications, dead letters to messages
  *
  * The result depends on the records, the accounts and the receipts alone:
  * not on the clock, not on how the input was cut into batches.
@@ -27,6 +27,7 @@
 #include "drawdown/event.h"
 #include "drawdown/ledger.h"
 #include "drawdown/message.h"
+#include "drawdown/notification.h"
 #include "drawdown/outcome.h"
 
 /* What became of a record. */
@@ -58,22 +59,37 @@ struct record {
 	struct account *account;
 	struct key_slot *key_slot;
 	struct grant_known *grant_known; /* where the event names a grant */
+	struct key_slot *reversed_slot;	 /* reverse: of the key that it reverses */
 	/* set by work_resolve */
 	struct result result;
 };
 
-/* One idempotency key of the lane's part: found by the probe, or made by an earlier record of the batch. */
+/* A consumption that an event of the work reverses. */
+struct consumption {
+	struct debit *debits; /* in order of seq; read by look_up, or taken from the work's own entries */
+	size_t debits_count;
+	bool is_loaded;	   /* debits are filled */
+	credit_t reversed; /* so far, of the sum of its debits; read by look_up */
+	bool has_row;	   /* in drawdown.reversal */
+	bool changed;
+};
+
+/* One idempotency key of the lane's part, its own or one that it reverses: found by the probe, or made by an earlier
+ * record of the batch. */
 struct key_slot {
 	struct hash128 key_hash;
 	struct text customer_id;
-	struct receipt *receipt; /* NULL: not handled yet */
+	struct receipt *receipt;	 /* NULL: not handled yet */
+	size_t first_entry;		 /* in work->entries, of its own ones, where this work made the receipt */
+	struct consumption *consumption; /* not NULL: an event of the work reverses it */
 };
 
 /* The rules' parameters, the same for every lane; immutable while lanes work. */
 struct rules {
-	int64_t dedupe_window;	  /* microseconds */
+	int64_t dedupe_window;	  /* microseconds: how far createdAt may lie back, and a reversed consumption */
 	int64_t future_tolerance; /* microseconds: 5 minutes */
 	size_t grants_open_max;	  /* per account */
+	size_t holds_open_max;	  /* per account */
 	bool currencies_open;	  /* accept currencies that nothing names */
 };
 
@@ -100,6 +116,8 @@ struct lane_work {
 	size_t grants_known_count;
 	const struct currency *currencies; /* rows of drawdown.currency, by currency_id */
 	size_t currencies_count;
+	instant_t receipts_from; /* receipts of records before it were dropped: those are too_old. Filled by lock;
+				  * INSTANT_NONE: none were dropped */
 
 	/* written by work_resolve (and recalled by the store) */
 	struct ledger_entry *entries; /* new ones first come, first written */
@@ -112,6 +130,9 @@ struct lane_work {
 	size_t grants_made_count, grants_made_capacity;
 	struct grant_ended *grants_ended;
 	size_t grants_ended_count, grants_ended_capacity;
+	struct notification *notifications;
+	size_t notifications_count, notifications_capacity;
+	size_t notifications_begin; /* of the record at hand */
 
 	/* written by work_encode, in the order in which they are produced */
 	struct message *messages;

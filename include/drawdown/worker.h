@@ -6,6 +6,7 @@
 #define DRAWDOWN_WORKER_H
 
 #include "drawdown/config.h"
+#include "drawdown/ownership.h"
 #include "drawdown/publish.h"
 #include "drawdown/source.h"
 #include "drawdown/store.h"
@@ -19,6 +20,9 @@ void worker_free(struct worker *worker);
 /* After worker_run: threads in calls that do not return were left behind. Then neither the worker nor the seams
  * may be freed; end the process. */
 bool worker_has_left_threads(const struct worker *worker);
+
+/* What it owns now; as long as the worker is. Any thread may ask. */
+struct ownership *worker_ownership(struct worker *worker);
 
 /* Runs until it is told to stop or must. OK: stopped as asked; what was not published comes again.
  * FATAL: *reterr says why, and with which exit code. */

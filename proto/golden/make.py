@@ -40,6 +40,8 @@ def to_avro(schema, value):
         return value
     if schema["type"] == "record":
         return {field["name"]: to_avro(field["type"], value[field["name"]]) for field in schema["fields"]}
+    if schema["type"] == "array":
+        return [to_avro(schema["items"], item) for item in value]
     if schema.get("logicalType") == "decimal":
         return Decimal(value)
     if schema.get("logicalType") == "timestamp-micros":
@@ -93,6 +95,8 @@ def to_json(schema, value):
     if schema["type"] == "record":
         fields = (f'{string_text(f["name"])}:{to_json(f["type"], value[f["name"]])}' for f in schema["fields"])
         return "{" + ",".join(fields) + "}"
+    if schema["type"] == "array":
+        return "[" + ",".join(to_json(schema["items"], item) for item in value) + "]"
     if schema["type"] == "map":
         return "{" + ",".join(f"{string_text(k)}:{to_json(schema['values'], v)}" for k, v in value.items()) + "}"
     if schema.get("logicalType") == "decimal":

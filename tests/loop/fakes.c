@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "fake_rows.h"
+
 static const char *const seam_names[SEAM_COUNT] = {
 	[SEAM_POLL] = "source.poll",
 	[SEAM_SOURCE_COMMITTED] = "source.committed",
@@ -129,7 +131,8 @@ static void hand_out(struct fake_world *world, struct batch *batch, size_t recor
 		};
 		record->key = TEXT_LITERAL("key");
 		record->value = arena_copy(&batch->arena, log->records[log->position].value);
-		batch_cover(batch, input, partition, log->position, log->position, log->epoch);
+		batch_cover(
+			batch, input, partition, log->position, log->position, log->epoch, record->source.timestamp);
 		log->position++;
 	}
 }
@@ -265,6 +268,16 @@ static enum outcome source_stop(void *self, struct failure *reterr)
 	return leave(world, SEAM_STOP, OUTCOME_OK, reterr);
 }
 
+static int64_t source_reached(void *self, enum input input, int32_t partition)
+{
+	struct fake_world *world = self;
+
+	pthread_mutex_lock(&world->mutex);
+	int64_t reached = world->logs[input][partition].position;
+	pthread_mutex_unlock(&world->mutex);
+	return reached;
+}
+
 static void source_wake(void *self)
 {
 	(void)self;
@@ -336,6 +349,7 @@ static enum outcome store_recall_range(void *self, enum input input, int32_t par
 			.currency_id = receipt->currency_id,
 			.resource_id = receipt->resource_id,
 			.idempotency_key = receipt->idempotency_key,
+			.amount = receipt->requested_amount,
 			.created_at = INSTANT_NONE,
 			.key_hash = receipt->key_hash,
 			.fingerprint = receipt->fingerprint,
@@ -366,62 +380,14 @@ static enum outcome store_begin(void *self, size_t lane, const struct batch *bat
 	return leave(world, SEAM_BEGIN, outcome, reterr);
 }
 
-static struct account *find_account(struct fake_world *world, const struct account_key *key)
-{
-	for (size_t i = 0; i < world->accounts_count; i++)
-		if (account_key_equal(&world->accounts[i].key, key))
-			return &world->accounts[i];
-	return NULL;
-}
-
-static void copy_grants(struct arena *arena, struct account *to, const struct account *from)
-{
-	to->grants = arena_alloc_array(arena, from->grants_count + 1, sizeof *to->grants);
-	to->grants_capacity = from->grants_count + 1;
-	to->grants_count = from->grants_count;
-	for (size_t i = 0; i < from->grants_count; i++) {
-		to->grants[i] = from->grants[i];
-		to->grants[i].grant_id = arena_copy(arena, from->grants[i].grant_id);
-	}
-}
-
-static bool has_granted_account(const struct fake_world *world, const struct account_key *key)
-{
-	for (size_t i = 0; i < world->accounts_count; i++) {
-		const struct account *account = &world->accounts[i];
-		if (account->grants_made > 0 && text_equal(account->key.customer_id, key->customer_id) &&
-			text_equal(account->key.currency_id, key->currency_id))
-			return true;
-	}
-	return false;
-}
-
 static enum outcome store_lock(
 	void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr)
 {
-	static const struct currency plain = {0};
 	struct fake_world *world = self;
 
 	(void)lane;
 	ENTER(world, SEAM_LOCK, reterr);
-	for (size_t i = 0; i < work->accounts_count; i++) {
-		struct account *account = &work->accounts[i];
-		const struct account *row = find_account(world, &account->key);
-		struct account_key key = account->key;
-		bool may_create = account->may_create;
-		account->currency_known = rules->currencies_open || has_granted_account(world, &key);
-		account->exists = row || may_create || account->currency_known;
-		account->currency = &plain;
-		if (!row)
-			continue;
-		bool currency_known = account->currency_known;
-		*account = *row;
-		account->key = key;
-		account->may_create = may_create;
-		account->currency_known = currency_known;
-		account->touched = false;
-		copy_grants(&work->arena, account, row);
-	}
+	fake_rows_lock(world, work, rules);
 	return leave(world, SEAM_LOCK, OUTCOME_OK, reterr);
 }
 
@@ -431,15 +397,7 @@ static enum outcome store_look_up(void *self, size_t lane, struct lane_work *wor
 
 	(void)lane;
 	ENTER(world, SEAM_LOOK_UP, reterr);
-	for (size_t i = 0; i < work->key_slots_count; i++)
-		for (size_t j = 0; j < world->receipts_count; j++)
-			if (hash128_equal(work->key_slots[i].key_hash, world->receipts[j].key_hash))
-				work->key_slots[i].receipt = &world->receipts[j];
-	for (size_t i = 0; i < work->grants_known_count; i++)
-		for (size_t j = 0; j < world->grants_count; j++)
-			if (text_equal(work->grants_known[i].customer_id, world->grants[j].customer_id) &&
-				text_equal(work->grants_known[i].grant_id, world->grants[j].grant_id))
-				work->grants_known[i] = world->grants[j];
+	fake_rows_look_up(world, work);
 	return leave(world, SEAM_LOOK_UP, OUTCOME_OK, reterr);
 }
 
@@ -449,19 +407,7 @@ static enum outcome store_recall(void *self, size_t lane, struct lane_work *work
 
 	(void)lane;
 	ENTER(world, SEAM_RECALL, reterr);
-	work->recalled = arena_alloc_array(&work->arena, world->entries_count, sizeof *work->recalled);
-	for (size_t i = 0; i < work->records_count; i++) {
-		const struct record *record = work->records[i];
-		if (!record->readable || !record_is_recalled(record))
-			continue;
-		const struct receipt *receipt = record->key_slot->receipt;
-		for (size_t j = 0; j < world->entries_count; j++) {
-			const struct ledger_entry *entry = &world->entries[j];
-			if (account_key_equal(entry->account, &record->account->key) &&
-				entry->seq >= receipt->range_first && entry->seq <= receipt->range_last)
-				work->recalled[work->recalled_count++] = *entry;
-		}
-	}
+	fake_rows_recall(world, work);
 	return leave(world, SEAM_RECALL, OUTCOME_OK, reterr);
 }
 
@@ -472,84 +418,6 @@ static enum outcome store_settle(void *self, size_t lane, struct lane_work *work
 	ENTER(world, SEAM_SETTLE, reterr);
 	world->open_work[lane] = work;
 	return leave(world, SEAM_SETTLE, OUTCOME_OK, reterr);
-}
-
-static struct account_key copy_key(struct arena *arena, const struct account_key *key)
-{
-	return (struct account_key){
-		.customer_id = arena_copy(arena, key->customer_id),
-		.currency_id = arena_copy(arena, key->currency_id),
-		.resource_id = arena_copy(arena, key->resource_id),
-	};
-}
-
-static void write_accounts(struct fake_world *world, const struct lane_work *work)
-{
-	for (size_t i = 0; i < work->accounts_count; i++) {
-		const struct account *account = &work->accounts[i];
-		struct account *row = find_account(world, &account->key);
-		if (!account->exists || (row && !account->touched))
-			continue;
-		if (!row) {
-			assert(world->accounts_count < FAKE_ROWS_MAX);
-			row = &world->accounts[world->accounts_count++];
-		}
-		const struct account_key key = copy_key(&world->arena, &account->key);
-		*row = *account;
-		row->key = key;
-		copy_grants(&world->arena, row, account);
-	}
-}
-
-static void write_entries(struct fake_world *world, const struct lane_work *work)
-{
-	for (size_t i = 0; i < work->entries_count; i++) {
-		assert(world->entries_count < FAKE_ROWS_MAX * 4);
-		struct ledger_entry *row = &world->entries[world->entries_count++];
-		*row = work->entries[i];
-		struct account_key *key = arena_alloc(&world->arena, sizeof *key);
-		*key = copy_key(&world->arena, row->account);
-		row->account = key;
-		row->grant_id = arena_copy(&world->arena, row->grant_id);
-		row->idempotency_key = arena_copy(&world->arena, row->idempotency_key);
-		row->dimensions = arena_copy(&world->arena, row->dimensions);
-		row->traceparent = arena_copy(&world->arena, row->traceparent);
-	}
-}
-
-static void write_receipts(struct fake_world *world, const struct lane_work *work)
-{
-	for (size_t i = 0; i < work->receipts_count; i++) {
-		assert(world->receipts_count < FAKE_ROWS_MAX);
-		struct receipt *row = &world->receipts[world->receipts_count++];
-		*row = work->receipts[i];
-		row->customer_id = arena_copy(&world->arena, row->customer_id);
-		row->idempotency_key = arena_copy(&world->arena, row->idempotency_key);
-		row->currency_id = arena_copy(&world->arena, row->currency_id);
-		row->resource_id = arena_copy(&world->arena, row->resource_id);
-	}
-}
-
-static void write_grants(struct fake_world *world, const struct lane_work *work)
-{
-	for (size_t i = 0; i < work->grants_made_count; i++) {
-		const struct grant_made *made = &work->grants_made[i];
-		assert(world->grants_count < FAKE_ROWS_MAX);
-		world->grants[world->grants_count++] = (struct grant_known){
-			.customer_id = arena_copy(&world->arena, made->account->customer_id),
-			.grant_id = arena_copy(&world->arena, made->grant_id),
-			.currency_id = arena_copy(&world->arena, made->account->currency_id),
-			.resource_id = arena_copy(&world->arena, made->account->resource_id),
-			.grant_type = made->grant_type,
-			.expire_at = made->expire_at,
-			.found = true,
-		};
-	}
-	for (size_t i = 0; i < work->grants_ended_count; i++)
-		for (size_t j = 0; j < world->grants_count; j++)
-			if (text_equal(world->grants[j].grant_id, work->grants_ended[i].grant_id) &&
-				text_equal(world->grants[j].customer_id, work->grants_ended[i].account->customer_id))
-				world->grants[j].end = work->grants_ended[i].end;
 }
 
 static enum outcome store_commit(void *self, size_t lane, struct failure *reterr)
@@ -564,12 +432,8 @@ static enum outcome store_commit(void *self, size_t lane, struct failure *reterr
 		if (log->recorded < batch->spans[i].end)
 			log->recorded = batch->spans[i].end;
 	}
-	if (world->open_work[lane]) {
-		write_accounts(world, world->open_work[lane]);
-		write_entries(world, world->open_work[lane]);
-		write_receipts(world, world->open_work[lane]);
-		write_grants(world, world->open_work[lane]);
-	}
+	if (world->open_work[lane])
+		fake_rows_write(world, world->open_work[lane]);
 	world->open_batch[lane] = NULL;
 	world->open_work[lane] = NULL;
 	return leave(world, SEAM_COMMIT, OUTCOME_OK, reterr);
@@ -678,6 +542,7 @@ void fake_world_init(struct fake_world *world)
 		.committed = source_committed,
 		.commit_start = source_commit_start,
 		.start = source_start,
+		.reached = source_reached,
 		.stop = source_stop,
 		.wake = source_wake,
 		.close = nothing_to_close,

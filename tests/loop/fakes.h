@@ -17,7 +17,8 @@
 #define FAKE_PARTITIONS 2
 #define FAKE_RECORDS_MAX 256
 #define FAKE_OUTPUTS_MAX 4096
-#define FAKE_ROWS_MAX 1024
+#define FAKE_ROWS_MAX 256
+#define FAKE_ACCOUNTS_MAX 32
 
 enum seam {
 	SEAM_POLL,
@@ -62,6 +63,33 @@ struct fake_log {
 	int64_t offered;  /* the end of what publish was last asked to send: every lane has recorded it */
 };
 
+/* Rows of the database, as the real store keeps them: what is JSON there is JSON here. */
+struct fake_account {
+	struct account account; /* its key and numbers */
+	struct text open_grants;
+	struct text overrides; /* absent: none */
+	struct text alerts;    /* absent: none yet */
+	instant_t due;	       /* drawdown.due; INT64_MAX: no row */
+};
+struct fake_grant {
+	struct grant_known known;
+	struct grant terms; /* what never changes */
+};
+struct fake_hold {
+	struct account_key key;
+	struct hold hold; /* without its parts */
+	struct text parts;
+};
+struct fake_transfer {
+	struct account_key key;
+	struct transfer transfer;
+};
+struct fake_reversal {
+	struct account_key key;
+	int64_t first_seq; /* of the consumption */
+	credit_t reversed;
+};
+
 struct fake_output {
 	enum output output;
 	struct text key;
@@ -77,14 +105,20 @@ struct fake_world {
 	struct fake_output outputs[FAKE_OUTPUTS_MAX]; /* as a read-committed consumer sees them */
 	size_t outputs_count;
 
-	struct account accounts[FAKE_ROWS_MAX];
+	struct fake_account accounts[FAKE_ACCOUNTS_MAX];
 	size_t accounts_count;
 	struct receipt receipts[FAKE_ROWS_MAX];
 	size_t receipts_count;
 	struct ledger_entry entries[FAKE_ROWS_MAX * 4];
 	size_t entries_count;
-	struct grant_known grants[FAKE_ROWS_MAX];
+	struct fake_grant grants[FAKE_ROWS_MAX];
 	size_t grants_count;
+	struct fake_hold holds[FAKE_ROWS_MAX];
+	size_t holds_count;
+	struct fake_transfer transfers[FAKE_ROWS_MAX];
+	size_t transfers_count;
+	struct fake_reversal reversals[FAKE_ROWS_MAX];
+	size_t reversals_count;
 
 	/* one lane's open transaction */
 	const struct batch *open_batch[BATCH_LANES_MAX];

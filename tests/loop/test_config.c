@@ -148,6 +148,7 @@ static void defaults_are_those_that_are_documented(void **state)
 	assert_int_equal(config.rules.dedupe_window, 30 * INSTANT_DAY);
 	assert_int_equal(config.rules.future_tolerance, 300 * INSTANT_SECOND);
 	assert_int_equal(config.rules.grants_open_max, 1000);
+	assert_int_equal(config.rules.holds_open_max, 1000);
 	assert_false(config.rules.currencies_open);
 	assert_int_equal(config.dedupe_generation, 30 * INSTANT_DAY);
 	assert_false(config.dedupe_window_short);

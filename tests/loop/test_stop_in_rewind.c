@@ -92,6 +92,7 @@ static void a_stop_in_a_rewind_publishes_nothing_behind_what_was_dropped(void **
 		.rules = {.dedupe_window = 30 * INSTANT_DAY,
 			.future_tolerance = 300 * INSTANT_SECOND,
 			.grants_open_max = 1000,
+			.holds_open_max = 1000,
 			.currencies_open = true},
 	};
 	struct failure failure = {0};

@@ -42,7 +42,8 @@ bool same_receipt(const struct receipt *a, const struct receipt *b)
 	       a->outcome == b->outcome && a->code == b->code && a->requested_amount == b->requested_amount &&
 	       a->applied_amount == b->applied_amount && a->balance == b->balance && a->range_first == b->range_first &&
 	       a->range_last == b->range_last && a->first_seq == b->first_seq && a->last_seq == b->last_seq &&
-	       same_source(&a->source, &b->source) && a->own_topic == b->own_topic;
+	       same_text(a->notifications, b->notifications) && same_source(&a->source, &b->source) &&
+	       a->own_topic == b->own_topic;
 }
 
 bool same_freshness(const struct freshness *a, const struct freshness *b)
@@ -56,7 +57,50 @@ static bool same_account(const struct stored_account *a, const struct stored_acc
 	const struct account *x = &a->account, *y = &b->account;
 	return x->seq == y->seq && x->balance == y->balance && x->held == y->held && x->granted == y->granted &&
 	       x->consumed == y->consumed && x->clock == y->clock && x->grants_made == y->grants_made &&
-	       same_freshness(&x->freshness, &y->freshness) && same_text(a->open_grants, b->open_grants);
+	       x->holds_made == y->holds_made && same_freshness(&x->freshness, &y->freshness) &&
+	       same_text(a->open_grants, b->open_grants) && same_text(a->overrides, b->overrides) &&
+	       same_text(a->alerts, b->alerts);
+}
+
+static bool same_hold(const struct stored_hold *a, const struct stored_hold *b)
+{
+	return account_key_equal(&a->key, &b->key) && same_text(a->hold.reservation_id, b->hold.reservation_id) &&
+	       a->hold.state == b->hold.state && a->hold.amount == b->hold.amount &&
+	       a->hold.created_at == b->hold.created_at && a->hold.expires_at == b->hold.expires_at &&
+	       a->hold.closed_at == b->hold.closed_at && a->hold.ordinal == b->hold.ordinal &&
+	       same_text(a->parts, b->parts);
+}
+
+/* In no order. */
+static const char *difference_of_holds(const struct memory_store *a, const struct memory_store *b)
+{
+	if (a->holds_count != b->holds_count || a->transfers_count != b->transfers_count ||
+		a->reversals_count != b->reversals_count)
+		return "not as many holds, transfers or reversals";
+	for (size_t i = 0; i < a->holds_count; i++) {
+		const struct stored_hold *other =
+			memory_store_find_hold(b, &a->holds[i].key, a->holds[i].hold.reservation_id);
+		if (!other || !same_hold(&a->holds[i], other))
+			return "a hold differs";
+	}
+	for (size_t i = 0; i < a->transfers_count; i++) {
+		const struct transfer *transfer = &a->transfers[i].transfer;
+		const struct stored_transfer *other =
+			memory_store_find_transfer(b, &a->transfers[i].key, transfer->seq);
+		if (!other || other->transfer.amount != transfer->amount ||
+			other->transfer.returned != transfer->returned ||
+			!same_text(other->transfer.overdraft_id, transfer->overdraft_id) ||
+			!same_text(other->transfer.grant_id, transfer->grant_id))
+			return "a transfer differs";
+	}
+	for (size_t i = 0; i < a->reversals_count; i++) {
+		const struct stored_reversal *reversal = &a->reversals[i];
+		const struct stored_reversal *other =
+			memory_store_find_reversal(b, &reversal->key, reversal->first_seq);
+		if (!other || other->reversed != reversal->reversed)
+			return "a reversal differs";
+	}
+	return NULL;
 }
 
 static bool same_grant(const struct grant_known *a, const struct grant_known *b)
@@ -78,12 +122,12 @@ const char *difference_of_stores(const struct memory_store *a, const struct memo
 		if (!same_receipt(a->receipts[i], b->receipts[i]))
 			return "a receipt differs";
 	for (size_t i = 0; i < a->grants_count; i++)
-		if (!same_grant(&a->grants[i], &b->grants[i]))
+		if (!same_grant(&a->grants[i].known, &b->grants[i].known))
 			return "a grant differs";
 	for (size_t i = 0; i < a->accounts_count; i++) {
 		const struct stored_account *other = memory_store_find_account(b, &a->accounts[i].account.key);
 		if (!other || !same_account(&a->accounts[i], other))
 			return "an account differs";
 	}
-	return NULL;
+	return difference_of_holds(a, b);
 }

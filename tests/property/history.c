@@ -55,6 +55,7 @@ static const struct grant_terms *some_terms(struct history *history, instant_t n
 	terms->expire_at = one_in(history, 3) ? INSTANT_NONE : now + seconds_between(history, 0, 30);
 	if (terms->expire_at != INSTANT_NONE && one_in(history, 2)) /* so that several end at once */
 		terms->expire_at -= terms->expire_at % (20 * INSTANT_SECOND);
+	terms->await_payment = history->has_all_kinds && one_in(history, 6);
 	return terms;
 }
 
@@ -67,9 +68,12 @@ static void set_grant_id(struct history *history, struct event *event)
 		event->grant_id = some_text(history, "overdraft:" HISTORY_CURRENCY "//", 4);
 	else
 		event->grant_id = arena_format(&history->arena, "g%zu", history->records_count);
-	for (size_t tries = is_void ? 10 : one_in(history, 8); tries > 0 && history->records_count > 0; tries--) {
+	for (size_t tries = is_void || event->kind == EVENT_CONFIRM_PAYMENT ? 10 : one_in(history, 8);
+		tries > 0 && history->records_count > 0; tries--) {
 		const struct event *earlier = &history->records[history_below(history, history->records_count)]->event;
 		if (earlier->kind != EVENT_GRANT || !earlier->terms)
+			continue;
+		if (event->kind == EVENT_CONFIRM_PAYMENT && !earlier->terms->await_payment && !one_in(history, 4))
 			continue;
 		event->grant_id = earlier->grant_id;
 		if (one_in(history, 8))
@@ -81,12 +85,153 @@ static void set_grant_id(struct history *history, struct event *event)
 	}
 }
 
+/* One of an earlier event, whose account it takes over as a rule; NULL: there is none. */
+static const struct event *choose_earlier(
+	struct history *history, struct event *event, bool (*fits)(const struct event *))
+{
+	for (size_t tries = 0; tries < 20 && history->records_count > 0; tries++) {
+		size_t back = history_below(history, one_in(history, 4) || history->records_count < 12
+							     ? history->records_count
+							     : 12); /* as a rule it is not long ago */
+		const struct event *earlier = &history->records[history->records_count - 1 - back]->event;
+		if (!earlier->idempotency_key.data || !fits(earlier))
+			continue;
+		if (!one_in(history, 12)) {
+			event->customer_id = earlier->customer_id;
+			event->currency_id = earlier->currency_id;
+			event->resource_id = earlier->resource_id;
+		}
+		return earlier;
+	}
+	return NULL;
+}
+
+static bool is_reserve(const struct event *event)
+{
+	return event->kind == EVENT_RESERVE;
+}
+
+static bool is_consumption(const struct event *event)
+{
+	return event->kind == EVENT_CONSUME || event->kind == EVENT_SETTLE;
+}
+
+/* One in a while is none. Many fall on the instants at which grants end, too. */
+static void set_end(struct history *history, instant_t now, struct hold_terms *terms)
+{
+	const int64_t grid = 20 * INSTANT_SECOND;
+
+	terms->expires_at = INSTANT_NONE;
+	if (one_in(history, 3)) {
+		terms->ttl = one_in(history, 12) ? HOLD_TTL_MAX + (int64_t)history_below(history, 2)
+						 : seconds_between(history, 1, 25);
+		return;
+	}
+	terms->expires_at = now + seconds_between(history, one_in(history, 8) ? -1 : 1, 25);
+	if (one_in(history, 2))
+		terms->expires_at += grid - terms->expires_at % grid + (one_in(history, 2) ? history->expiry_grace : 0);
+}
+
+static void set_hold(struct history *history, struct record *record)
+{
+	struct event *event = &record->event;
+	struct hold_terms *terms = arena_zero_array(&history->arena, 1, sizeof *terms);
+	bool is_new = event->kind == EVENT_RESERVE && !one_in(history, 20);
+	const struct event *earlier = is_new ? NULL : choose_earlier(history, event, is_reserve);
+
+	terms->reservation_id =
+		earlier ? earlier->hold->reservation_id : arena_format(&history->arena, "r%zu", history->records_count);
+	terms->expires_at = INSTANT_NONE;
+	if (event->kind == EVENT_RESERVE || event->kind == EVENT_EXTEND)
+		set_end(history, record->source.timestamp, terms);
+	if (event->kind == EVENT_RESERVE)
+		event->amount = some_amount(history, one_in(history, 3) ? 9 : 3);
+	if (event->kind == EVENT_SETTLE)
+		event->amount = earlier && one_in(history, 3) ? earlier->amount
+				: one_in(history, 6)	      ? 0
+							      : some_amount(history, one_in(history, 2) ? 3 : 8);
+	event->hold = terms;
+}
+
+static void set_reversal(struct history *history, struct record *record)
+{
+	struct event *event = &record->event;
+	struct reversal_terms *terms = arena_zero_array(&history->arena, 1, sizeof *terms);
+	const struct event *earlier = choose_earlier(history, event, is_consumption);
+
+	terms->reversed_key = earlier ? earlier->idempotency_key : TEXT_LITERAL("none");
+	terms->reversed_hash = event_key_hash(event->customer_id, CLASS_USAGE, terms->reversed_key);
+	if (!one_in(history, 3))
+		event->amount = earlier && one_in(history, 2) ? earlier->amount : some_amount(history, 3);
+	event->reversal = terms;
+}
+
+static void set_overrides(struct history *history, struct event *event)
+{
+	struct account_settings *settings = arena_zero_array(&history->arena, 1, sizeof *settings);
+	struct threshold *items = arena_zero_array(&history->arena, 3, sizeof *items);
+
+	settings->has_over_limit = one_in(history, 2);
+	settings->over_limit = (enum over_limit)history_below(history, 3);
+	settings->has_overdraft_limit = one_in(history, 2);
+	settings->overdraft_limit = one_in(history, 3) ? 0 : some_amount(history, 6);
+	settings->has_thresholds = !one_in(history, 3);
+	settings->thresholds = (struct thresholds){items, history_below(history, 4)};
+	for (size_t i = 0; i < settings->thresholds.count; i++) {
+		items[i].is_percent = one_in(history, 2);
+		if (items[i].is_percent)
+			items[i].percent = (int32_t)(20 * i + 1 + history_below(history, 20));
+		else
+			items[i].amount = (credit_t)(5 * i + 1 + history_below(history, 5)) * CREDIT_ONE;
+		items[i].hysteresis = one_in(history, 2) ? 10 : (int32_t)history_below(history, 101);
+	}
+	event->settings = settings;
+}
+
+static void set_new_kind(struct history *history, struct record *record)
+{
+	static const enum event_kind kinds[] = {EVENT_RESERVE, EVENT_RESERVE, EVENT_RESERVE, EVENT_SETTLE, EVENT_SETTLE,
+		EVENT_RELEASE, EVENT_EXTEND, /* these first are of holds */
+		EVENT_REVERSE, EVENT_REVERSE, EVENT_REVERSE, EVENT_CONFIGURE, EVENT_CONFIRM_PAYMENT, EVENT_ADVANCE};
+	struct event *event = &record->event;
+
+	event->kind = kinds[history_below(
+		history, history->has_many_holds && !one_in(history, 3) ? 7 : sizeof kinds / sizeof *kinds)];
+	if (event_class_of(event->kind) == CLASS_COMMAND && !one_in(history, 16))
+		record->source.input = INPUT_COMMANDS;
+	switch (event->kind) {
+	case EVENT_REVERSE:
+		set_reversal(history, record);
+		return;
+	case EVENT_CONFIGURE:
+		set_overrides(history, event);
+		return;
+	case EVENT_CONFIRM_PAYMENT:
+		set_grant_id(history, event);
+		return;
+	case EVENT_ADVANCE:
+		event->due_at = record->source.timestamp + seconds_between(history, -3, 1);
+		return;
+	default:
+		set_hold(history, record);
+		return;
+	}
+}
+
 static void set_kind(struct history *history, struct record *record)
 {
 	struct event *event = &record->event;
 	size_t die = history_below(history, 20);
 
-	event->kind = die < history->consumption_share ? EVENT_CONSUME : die < 17 ? EVENT_GRANT : EVENT_VOID;
+	bool is_early = history->has_many_holds && history->records_count < 6; /* credits first, to hold */
+
+	if (history->has_all_kinds && !is_early && one_in(history, 2)) {
+		set_new_kind(history, record);
+		return;
+	}
+	event->kind = die < history->consumption_share && !is_early ? EVENT_CONSUME
+		      : die < 17				    ? EVENT_GRANT
+								    : EVENT_VOID;
 	if (event->kind == EVENT_CONSUME) {
 		event->amount = some_amount(history, history->consumption_max);
 		if (one_in(history, 4))
@@ -95,7 +240,7 @@ static void set_kind(struct history *history, struct record *record)
 		return;
 	}
 	if (event->kind == EVENT_GRANT) {
-		event->amount = some_amount(history, 12);
+		event->amount = some_amount(history, history->has_many_holds ? 40 : 12);
 		event->terms = some_terms(history, record->source.timestamp);
 	}
 	set_grant_id(history, event);
@@ -131,6 +276,7 @@ static void set_event(struct history *history, struct record *record)
 	event->resource_id = one_in(history, 8) ? TEXT_LITERAL("r1") : TEXT_NULL;
 	event->idempotency_key = some_text(history, "k", one_in(history, 12) ? 6 : 100000);
 	event->created_at = some_created_at(history, record->source.timestamp);
+	event->due_at = INSTANT_NONE;
 	set_kind(history, record);
 }
 
@@ -200,18 +346,20 @@ static struct record *some_record(struct history *history)
 	return record;
 }
 
-void history_make(struct history *history, uint64_t seed)
+void history_make(struct history *history, uint64_t seed, bool has_all_kinds)
 {
-	*history = (struct history){.seed = {seed}, .now = BEGIN};
+	*history = (struct history){.seed = {seed}, .now = BEGIN, .has_all_kinds = has_all_kinds};
 	arena_init(&history->arena, 1 << 14);
 	history->has_huge_amounts = one_in(history, 5);
+	history->has_many_holds = has_all_kinds && one_in(history, 2);
 	history->consumption_max = one_in(history, 3) ? 30 : 5;
-	history->consumption_share = 2 + 5 * history_below(history, 3);
+	history->consumption_share = history->has_many_holds ? 4 : 2 + 5 * history_below(history, 3);
 	history->expiry_grace = (int64_t)history_below(history, 3) * 4 * INSTANT_SECOND;
 	history->rules = (struct rules){
 		.dedupe_window = 30 * INSTANT_SECOND,
 		.future_tolerance = 5 * INSTANT_SECOND,
 		.grants_open_max = one_in(history, 2) ? 3 : ACCOUNT_GRANTS_MAX,
+		.holds_open_max = one_in(history, 4) ? 2 : ACCOUNT_HOLDS_MAX,
 		.currencies_open = one_in(history, 8),
 	};
 	size_t count = 1 + history_below(history, HISTORY_RECORDS_MAX);
@@ -254,6 +402,17 @@ void history_print(const struct history *history)
 			print_instant("effectiveAt", event->terms->effective_at);
 			print_instant("expireAt", event->terms->expire_at);
 		}
+		if (event->hold) {
+			(void)fprintf(stderr, " %.*s ttl=%.6f", TEXT_ARGS(event->hold->reservation_id),
+				(double)event->hold->ttl / 1e6);
+			print_instant("expiresAt", event->hold->expires_at);
+		}
+		if (event->reversal)
+			(void)fprintf(stderr, " of %.*s", TEXT_ARGS(event->reversal->reversed_key));
+		if (event->settings)
+			(void)fprintf(stderr, " %.*s",
+				TEXT_ARGS(
+					account_settings_format(event->settings, &((struct history *)history)->arena)));
 		(void)fprintf(stderr, "\n");
 	}
 }

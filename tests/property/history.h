@@ -17,6 +17,8 @@ struct history {
 	struct seed seed;
 	struct rules rules;
 	int64_t expiry_grace; /* of HISTORY_CURRENCY; the other currency has no settings */
+	bool has_all_kinds;   /* else consumption, grants and voids: what the oracle knows */
+	bool has_many_holds;
 	bool has_huge_amounts;
 	size_t consumption_max;	  /* whole credits of one event; a grant has up to 12 */
 	size_t consumption_share; /* of 20 events */
@@ -28,7 +30,7 @@ struct history {
 /* 0 to count - 1 */
 size_t history_below(struct history *history, size_t count);
 
-void history_make(struct history *history, uint64_t seed);
+void history_make(struct history *history, uint64_t seed, bool has_all_kinds);
 void history_release(struct history *history);
 /* One line a record, to stderr. */
 void history_print(const struct history *history);

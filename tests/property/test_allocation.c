@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #define RUNS_DEFAULT 400
+#define NOTIFICATIONS_MAX (8 * ORACLE_ENTRIES_MAX)
 
 static uint64_t first_seed, runs_count;
 static char seed_line[64]; /* of the history being tried, for the handler of SIGABRT too */
@@ -93,13 +94,13 @@ static _Noreturn void give_up(const struct trial *trial, size_t index, const cha
 	abort();
 }
 
-static void try_histories(void (*property)(struct trial *trial))
+static void try_histories(void (*property)(struct trial *trial), bool has_all_kinds)
 {
 	for (uint64_t run = 0; run < runs_count; run++) {
 		struct trial trial;
 		(void)snprintf(seed_line, sizeof seed_line, "DRAWDOWN_SEED=%llu DRAWDOWN_RUNS=1\n",
 			(unsigned long long)(first_seed + run));
-		history_make(&trial.history, first_seed + run);
+		history_make(&trial.history, first_seed + run, has_all_kinds);
 		trial_begin(&trial);
 		property(&trial);
 		const char *wrong = audit_books(&trial.store);
@@ -170,7 +171,7 @@ static void obeys_the_rules(struct trial *trial)
 static void outcomes_and_entries_are_what_the_rules_say(void **state)
 {
 	(void)state;
-	try_histories(obeys_the_rules);
+	try_histories(obeys_the_rules, false);
 }
 
 /* ---- batches ---- */
@@ -200,7 +201,7 @@ static void does_not_depend_on_the_cut(struct trial *trial)
 static void the_cut_into_batches_changes_nothing(void **state)
 {
 	(void)state;
-	try_histories(does_not_depend_on_the_cut);
+	try_histories(does_not_depend_on_the_cut, true);
 }
 
 /* ---- replay ---- */
@@ -257,7 +258,7 @@ static void survives_a_replay(struct trial *trial)
 static void a_replay_of_any_suffix_changes_nothing(void **state)
 {
 	(void)state;
-	try_histories(survives_a_replay);
+	try_histories(survives_a_replay, true);
 }
 
 /* ---- messages ---- */
@@ -266,6 +267,8 @@ static void a_replay_of_any_suffix_changes_nothing(void **state)
 struct published {
 	struct text entries[ORACLE_ENTRIES_MAX]; /* in order of their arrival */
 	size_t entries_count;
+	struct text notifications[NOTIFICATIONS_MAX]; /* likewise */
+	size_t notifications_count;
 	unsigned answers[HISTORY_RECORDS_MAX]; /* in the outcomes, the dead letters, or by an entry of its own */
 	bool in_ledger[HISTORY_RECORDS_MAX];
 };
@@ -313,6 +316,10 @@ static void read_message(struct published *published, struct arena *arena, const
 		published->in_ledger[index] = published->in_ledger[index] || has_key(message->value);
 		return;
 	}
+	case OUTPUT_NOTIFICATIONS:
+		assert_true(published->notifications_count < NOTIFICATIONS_MAX);
+		published->notifications[published->notifications_count++] = arena_copy(arena, message->value);
+		return;
 	case OUTPUT_OUTCOMES:
 		++*answers_of(published, number_behind(message->value, "\"offset\":"));
 		return;
@@ -346,6 +353,53 @@ static void compare_ledger(struct trial *trial, const struct published *publishe
 	}
 }
 
+static void read_messages(struct published *published, struct trial *trial)
+{
+	work_encode(&trial->work, &encoding);
+	for (size_t i = 0; i < trial->work.messages_count; i++)
+		read_message(published, &trial->history.arena, &trial->work.messages[i]);
+}
+
+/* A notification's id begins with its account: customer/currency/resource/. */
+static bool is_of_one_account(struct text a, struct text b)
+{
+	size_t slashes = 0;
+
+	for (size_t i = 0; i < a.size && i < b.size && a.data[i] == b.data[i]; i++)
+		if (a.data[i] == '/' && ++slashes == 3)
+			return true;
+	return false;
+}
+
+/* What is told when nothing is lost, record by record, is told as it is, and per account in its order. */
+static void compare_notifications(struct trial *trial, struct published *published)
+{
+	static struct published expected;
+	struct trial single = *trial; /* the same records */
+
+	expected = (struct published){0};
+	trial_begin(&single);
+	for (size_t i = 0; i < single.history.records_count; i++) {
+		trial_run(&single, i, i + 1);
+		read_messages(&expected, &single);
+	}
+	if (published->notifications_count != expected.notifications_count)
+		give_up(trial, trial->history.records_count, "not as many notifications were published as were caused");
+	for (size_t i = 0; i < expected.notifications_count; i++) {
+		struct text told = expected.notifications[i];
+		size_t place = 0;
+		while (place < published->notifications_count &&
+			!is_of_one_account(published->notifications[place], told))
+			place++;
+		if (place == published->notifications_count || !text_equal(published->notifications[place], told))
+			give_up(trial, number_behind(told, "\"offset\":"),
+				"a notification is not as it was, or not in its place");
+		published->notifications[place] = TEXT_LITERAL(""); /* of no account */
+	}
+	trial->history.arena = single.history.arena; /* it has grown */
+	trial_end(&single);
+}
+
 /* Batches that are recorded and then lost before they are published come again, whole, in one batch. */
 static void publishes_once_and_in_order(struct trial *trial)
 {
@@ -360,12 +414,11 @@ static void publishes_once_and_in_order(struct trial *trial)
 		recorded = to;
 		if (history_below(&trial->history, 3) == 0)
 			continue; /* lost */
-		work_encode(&trial->work, &encoding);
-		for (size_t i = 0; i < trial->work.messages_count; i++)
-			read_message(&published, &trial->history.arena, &trial->work.messages[i]);
+		read_messages(&published, trial);
 		committed = to;
 	}
 	compare_ledger(trial, &published);
+	compare_notifications(trial, &published);
 	for (size_t i = 0; i < count; i++)
 		if (published.answers[i] != 1)
 			give_up(trial, i, "a record was not answered exactly once");
@@ -374,7 +427,7 @@ static void publishes_once_and_in_order(struct trial *trial)
 static void entries_are_published_once_and_in_order_across_losses(void **state)
 {
 	(void)state;
-	try_histories(publishes_once_and_in_order);
+	try_histories(publishes_once_and_in_order, true);
 }
 
 /* ---- runs ---- */

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,7 @@ from support.servers import ROOT
 from support.wait import wait_until
 
 SINGLE_OBJECT = b"\xc3\x01"
+OUTPUTS = ("ledger-entry", "outcome", "notification", "balance")
 
 
 def _load_schemas():
@@ -42,6 +44,8 @@ def _fields_of(schema, logical_type):
     """Names of the fields of that logical type, however deep."""
     if isinstance(schema, list):
         return set().union(*(_fields_of(branch, logical_type) for branch in schema))
+    if isinstance(schema, dict) and "items" in schema:
+        return _fields_of(schema["items"], logical_type)
     names = set()
     for field in schema.get("fields", []) if isinstance(schema, dict) else []:
         branches = field["type"] if isinstance(field["type"], list) else [field["type"]]
@@ -60,6 +64,8 @@ def _typed(name, value):
     """Amounts as Decimal, times as datetime, wherever they stand."""
     if isinstance(value, dict):
         return {inner_name: _typed(inner_name, inner) for inner_name, inner in value.items()}
+    if isinstance(value, list):
+        return [_typed(name, item) for item in value]
     if name in AMOUNTS and isinstance(value, (str, int)):
         return Decimal(value)
     if name in TIMES and isinstance(value, str):
@@ -94,8 +100,8 @@ def decode(value):
         schema, body = SCHEMAS_BY_FINGERPRINT[value[2:10]], io.BytesIO(value[10:])
         decoded = fastavro.schemaless_reader(body, schema)
         assert not body.read(1), "bytes behind the record"
-        kind = schema["name"].removeprefix("drawdown.").lower()
-        return decoded | ({"type": kind} if kind in ("consume", "grant", "void") else {})
+        kind = re.sub("(?<=[a-z])(?=[A-Z])", "-", schema["name"].removeprefix("drawdown.")).lower()
+        return decoded | ({"type": kind} if "idempotencyKey" in decoded and kind not in OUTPUTS else {})
     return _typed(None, json.loads(value, parse_float=Decimal))
 
 
@@ -292,8 +298,8 @@ class Client:
         )
         producer.init_transactions(10)
         producer.begin_transaction()
-        yield lambda topic, event: producer.produce(
-            self.prefix + topic, key=event["customerId"], value=encode_json(event)
+        yield lambda topic, event, **how: producer.produce(
+            self.prefix + topic, key=event["customerId"], value=encode_json(event), **how
         )
         assert producer.flush(10) == 0
         if abort:
@@ -324,6 +330,12 @@ class Client:
         self._counts.pop(topic, None)
         self.admin.delete_topics([self.prefix + topic])[self.prefix + topic].result(10)
         wait_until(lambda: self.prefix + topic not in self.topics(), f"{topic} to be gone")
+
+    def delete_topics(self):
+        """All of its own."""
+        names = [name for name in self.topics() if name.startswith(self.prefix)]
+        for future in self.admin.delete_topics(names).values() if names else ():
+            future.result(10)
 
     def delete_records(self, offsets):
         """What retention does: nothing before these offsets, {(topic, partition): offset}, is left."""

@@ -75,12 +75,17 @@ class Servers:
         except (KafkaException, psycopg.OperationalError):
             return False
 
-    def database(self):
+    def database(self, more=""):
         """A new, empty database: the owner's URL and the application's."""
         name = f"drawdown_{next(self._databases)}"
         with psycopg.connect(self.env["ADMIN_URL"], autocommit=True) as admin:
-            admin.execute(f"create database {name} owner drawdown_owner")
+            admin.execute(f"create database {name} owner drawdown_owner {more}")
         return tuple(self.env[url].removesuffix("drawdown") + name for url in ("OWNER_URL", "DATABASE_URL"))
+
+    def drop_database(self, owner_url):
+        name = owner_url.rsplit("/", 1)[1]
+        with psycopg.connect(self.env["ADMIN_URL"], autocommit=True) as admin:
+            admin.execute(f"drop database {name} with (force)")
 
 
 def _is_running(pid):

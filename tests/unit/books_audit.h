@@ -37,7 +37,9 @@ static inline const char *audit_chain(const struct memory_store *store, const st
 		if (entry->balance_after > CREDIT_MAX || entry->balance_after < -CREDIT_MAX)
 			return "a balance is out of range";
 		granted += entry->event_type == LEDGER_CREDITS_GRANTED ? entry->amount : 0;
-		consumed -= entry->event_type == LEDGER_CREDITS_CONSUMED ? entry->amount : 0;
+		consumed -= entry->event_type == LEDGER_CREDITS_CONSUMED || entry->event_type == LEDGER_CREDITS_REVERSED
+				    ? entry->amount
+				    : 0;
 		last = *entry;
 	}
 	if (last.seq != account->seq || last.balance_after != account->balance)
@@ -48,27 +50,54 @@ static inline const char *audit_chain(const struct memory_store *store, const st
 /* The posted remainders are the balance; open grants are open, ordered, and within their sign. */
 static inline const char *audit_open_grants(struct memory_store *store, const struct stored_account *stored)
 {
-	struct account account = {.key = stored->account.key};
+	struct account account = {.key = stored->account.key, .held = stored->account.held};
 	credit_t sum = 0;
 
 	if (!account_parse_grants(&account, &store->arena, stored->open_grants))
 		return "open grants cannot be read";
+	for (size_t i = 0; i < store->holds_count; i++) {
+		struct hold *hold = &store->holds[i].hold;
+		if (hold->state != HOLD_OPEN || !account_key_equal(&store->holds[i].key, &account.key))
+			continue;
+		if (!hold_parse_parts(hold, &store->arena, store->holds[i].parts))
+			return "parts of a hold cannot be read";
+		account_add_hold(&account, &store->arena, hold);
+	}
+	if (!account_apply_holds(&account))
+		return "holds do not fit the grants or what the account holds";
 	for (size_t i = 0; i < account.grants_count; i++) {
 		const struct grant *grant = &account.grants[i];
 		const struct grant_known *known =
 			memory_store_find_grant(store, account.key.customer_id, grant->grant_id);
-		if (!known || known->end != GRANT_END_NONE ||
+		bool is_ended = grant->status == GRANT_EXPIRED || grant->status == GRANT_VOIDED;
+		if (!known || (known->end != GRANT_END_NONE) != is_ended ||
+			(is_ended && grant->held != grant->remaining) ||
 			!text_equal(known->currency_id, account.key.currency_id) ||
 			!text_equal(known->resource_id, account.key.resource_id))
 			return "an open grant has ended, or is of another account";
 		if (grant->grant_type == GRANT_OVERDRAFT ? grant->remaining >= 0 : grant->remaining <= 0)
 			return "an open grant has the wrong sign";
-		sum += grant->status == GRANT_ACTIVE ? grant->remaining : 0;
+		sum += grant->status == GRANT_SCHEDULED || grant->status == GRANT_PENDING ? 0 : grant->remaining;
 	}
 	return sum == stored->account.balance ? NULL : "the balance is not what is left of the grants";
 }
 
-/* What is left of a grant is the sum of its entries at each of them, and 0 at its end. */
+/* What is left of a grant is the sum of its entries at each of them, and what holds keep of it at its end. */
+static inline credit_t audit_held_of(const struct memory_store *store, const struct grant_known *grant)
+{
+	credit_t held = 0;
+
+	for (size_t i = 0; i < store->holds_count; i++) {
+		const struct hold *hold = &store->holds[i].hold;
+		if (hold->state != HOLD_OPEN || !text_equal(store->holds[i].key.customer_id, grant->customer_id))
+			continue;
+		for (size_t j = 0; j < hold->parts_count; j++) /* parsed by audit_open_grants */
+			if (text_equal(hold->parts[j].grant_id, grant->grant_id))
+				held += hold->parts[j].amount;
+	}
+	return held;
+}
+
 static inline const char *audit_grant(const struct memory_store *store, const struct grant_known *grant)
 {
 	credit_t remaining = 0;
@@ -87,7 +116,9 @@ static inline const char *audit_grant(const struct memory_store *store, const st
 		if (grant->grant_type == GRANT_OVERDRAFT ? remaining > 0 : remaining < 0)
 			return "a grant went through zero";
 	}
-	return grant->end == GRANT_END_NONE || remaining == 0 ? NULL : "a grant ended with something left";
+	return grant->end == GRANT_END_NONE || remaining == audit_held_of(store, grant)
+		       ? NULL
+		       : "a grant ended with something left that no hold keeps";
 }
 
 /* An event's own entries sum to what its receipt says; its range holds them and what came due before it. */
@@ -120,10 +151,23 @@ static inline const char *audit_receipt(const struct memory_store *store, const 
 	if (receipt->outcome == RESULT_REJECTED)
 		return own_count == 0 && receipt->applied_amount == 0 ? NULL : "a rejected event moved something";
 	if (own_count == 0)
-		return receipt->kind != EVENT_CONSUME ? NULL : "a consumption without an entry";
-	return sum == (receipt->kind == EVENT_GRANT ? receipt->applied_amount : -receipt->applied_amount)
-		       ? NULL
-		       : "an event's entries do not sum to what its outcome says";
+		return receipt->kind != EVENT_CONSUME || receipt->applied_amount == 0
+			       ? NULL
+			       : "a consumption without an entry";
+	switch (receipt->kind) {
+	case EVENT_GRANT:
+	case EVENT_CONFIRM_PAYMENT:
+	case EVENT_REVERSE:
+		break;
+	case EVENT_CONSUME:
+	case EVENT_SETTLE:
+	case EVENT_VOID:
+		sum = -sum;
+		break;
+	default: /* what returns may pay an overdraft: two entries that cancel each other */
+		return sum == 0 ? NULL : "an event that moves nothing moved something";
+	}
+	return sum == receipt->applied_amount ? NULL : "an event's entries do not sum to what its outcome says";
 }
 
 static inline const char *audit_has_receipt(const struct memory_store *store, const struct ledger_entry *entry)
@@ -145,7 +189,7 @@ static inline const char *audit_books(struct memory_store *store)
 			wrong = audit_open_grants(store, &store->accounts[i]);
 	}
 	for (size_t i = 0; i < store->grants_count && !wrong; i++)
-		wrong = audit_grant(store, &store->grants[i]);
+		wrong = audit_grant(store, &store->grants[i].known);
 	for (size_t i = 0; i < store->receipts_count && !wrong; i++)
 		wrong = audit_receipt(store, store->receipts[i]);
 	for (size_t i = 0; i < store->entries_count && !wrong; i++)

@@ -14,6 +14,30 @@
 struct stored_account {
 	struct account account; /* its numbers */
 	struct text open_grants;
+	struct text overrides; /* absent: none */
+	struct text alerts;
+};
+
+struct stored_grant {
+	struct grant_known known;
+	struct grant terms;
+};
+
+struct stored_hold {
+	struct account_key key;
+	struct hold hold; /* without parts */
+	struct text parts;
+};
+
+struct stored_transfer {
+	struct account_key key;
+	struct transfer transfer;
+};
+
+struct stored_reversal {
+	struct account_key key;
+	int64_t first_seq;
+	credit_t reversed;
 };
 
 struct memory_store {
@@ -22,8 +46,14 @@ struct memory_store {
 	size_t accounts_count, accounts_capacity;
 	struct receipt **receipts;
 	size_t receipts_count, receipts_capacity;
-	struct grant_known *grants;
+	struct stored_grant *grants;
 	size_t grants_count, grants_capacity;
+	struct stored_hold *holds;
+	size_t holds_count, holds_capacity;
+	struct stored_transfer *transfers;
+	size_t transfers_count, transfers_capacity;
+	struct stored_reversal *reversals;
+	size_t reversals_count, reversals_capacity;
 	struct ledger_entry *entries; /* in the order in which they were written */
 	size_t entries_count, entries_capacity;
 	struct currency currencies[8];
@@ -42,6 +72,9 @@ static inline void memory_store_release(struct memory_store *store)
 	free(store->accounts);
 	free(store->receipts);
 	free(store->grants);
+	free(store->holds);
+	free(store->transfers);
+	free(store->reversals);
 	free(store->entries);
 }
 
@@ -49,7 +82,8 @@ static inline void memory_store_release(struct memory_store *store)
 static inline void memory_store_name_currency(struct memory_store *store, const char *currency_id, int64_t expiry_grace)
 {
 	assert(store->currencies_count < sizeof store->currencies / sizeof *store->currencies);
-	store->currencies[store->currencies_count++] = (struct currency){text_of(currency_id), true, expiry_grace};
+	store->currencies[store->currencies_count++] =
+		(struct currency){.currency_id = text_of(currency_id), .named = true, .expiry_grace = expiry_grace};
 }
 
 /* Room for one more of `size` bytes. */
@@ -86,9 +120,37 @@ static inline struct grant_known *memory_store_find_grant(
 	const struct memory_store *store, struct text customer_id, struct text grant_id)
 {
 	for (size_t i = 0; i < store->grants_count; i++)
-		if (text_equal(store->grants[i].customer_id, customer_id) &&
-			text_equal(store->grants[i].grant_id, grant_id))
-			return &store->grants[i];
+		if (text_equal(store->grants[i].known.customer_id, customer_id) &&
+			text_equal(store->grants[i].known.grant_id, grant_id))
+			return &store->grants[i].known;
+	return NULL;
+}
+
+static inline struct stored_hold *memory_store_find_hold(
+	const struct memory_store *store, const struct account_key *key, struct text reservation_id)
+{
+	for (size_t i = 0; i < store->holds_count; i++)
+		if (account_key_equal(&store->holds[i].key, key) &&
+			text_equal(store->holds[i].hold.reservation_id, reservation_id))
+			return &store->holds[i];
+	return NULL;
+}
+
+static inline struct stored_transfer *memory_store_find_transfer(
+	const struct memory_store *store, const struct account_key *key, int64_t seq)
+{
+	for (size_t i = 0; i < store->transfers_count; i++)
+		if (account_key_equal(&store->transfers[i].key, key) && store->transfers[i].transfer.seq == seq)
+			return &store->transfers[i];
+	return NULL;
+}
+
+static inline struct stored_reversal *memory_store_find_reversal(
+	const struct memory_store *store, const struct account_key *key, int64_t first_seq)
+{
+	for (size_t i = 0; i < store->reversals_count; i++)
+		if (account_key_equal(&store->reversals[i].key, key) && store->reversals[i].first_seq == first_seq)
+			return &store->reversals[i];
 	return NULL;
 }
 
@@ -123,15 +185,19 @@ static inline void memory_store_fill_account(
 {
 	const struct stored_account *stored = memory_store_find_account(store, &account->key);
 	const struct account_key key = account->key;
-	bool may_create = account->may_create;
+	bool may_create = account->may_create, has_reversals = account->has_reversals;
 
 	if (!stored)
 		return;
 	*account = stored->account;
 	account->key = key;
 	account->may_create = may_create;
+	account->has_reversals = has_reversals;
 	account->exists = true;
-	bool parsed = account_parse_grants(account, &work->arena, stored->open_grants);
+	bool parsed = account_parse_grants(account, &work->arena, stored->open_grants) &&
+		      alerts_parse(&account->alerts, &work->arena, stored->alerts) &&
+		      (!stored->overrides.data ||
+			      account_settings_parse(stored->overrides, &work->arena, &account->settings));
 	assert(parsed);
 }
 
@@ -155,6 +221,128 @@ static inline void memory_store_lock(
 	}
 }
 
+/* Open ones, and those that events name. */
+static inline void memory_store_look_up_holds(const struct memory_store *store, struct lane_work *work)
+{
+	for (size_t i = 0; i < store->holds_count; i++) {
+		const struct stored_hold *stored = &store->holds[i];
+		for (size_t j = 0; j < work->accounts_count; j++) {
+			struct account *account = &work->accounts[j];
+			bool is_wanted = stored->hold.state == HOLD_OPEN;
+			for (size_t k = 0; k < work->records_count && !is_wanted; k++)
+				is_wanted = work->records[k]->account == account && work->records[k]->event.hold &&
+					    text_equal(work->records[k]->event.hold->reservation_id,
+						    stored->hold.reservation_id);
+			if (!is_wanted || !account_key_equal(&account->key, &stored->key))
+				continue;
+			struct hold *hold = arena_alloc(&work->arena, sizeof *hold);
+			*hold = stored->hold;
+			bool parsed = hold_parse_parts(hold, &work->arena, stored->parts);
+			assert(parsed);
+			account_add_hold(account, &work->arena, hold);
+		}
+	}
+	for (size_t i = 0; i < work->accounts_count; i++) {
+		bool applied = account_apply_holds(&work->accounts[i]);
+		assert(applied);
+	}
+}
+
+/* Did a consumption that an event of the account reverses, and that was recorded before, draw on it? */
+static inline bool memory_store_is_debited(
+	const struct lane_work *work, const struct account *account, struct text grant_id)
+{
+	for (size_t i = 0; i < work->records_count; i++) {
+		const struct record *record = work->records[i];
+		const struct key_slot *slot = record->readable ? record->reversed_slot : NULL;
+		if (!slot || record->account != account || !slot->consumption->is_loaded)
+			continue;
+		for (size_t j = 0; j < slot->consumption->debits_count; j++)
+			if (text_equal(slot->consumption->debits[j].grant_id, grant_id))
+				return true;
+	}
+	return false;
+}
+
+/* Those of overdrafts that a reversed consumption drew on, and of the open one. */
+static inline void memory_store_look_up_transfers(
+	const struct memory_store *store, struct lane_work *work, struct account *account)
+{
+	const struct grant *overdraft = account_overdraft(account);
+
+	for (size_t i = 0; i < store->transfers_count; i++) {
+		const struct stored_transfer *stored = &store->transfers[i];
+		const struct text overdraft_id = stored->transfer.overdraft_id;
+		bool is_open = overdraft && text_equal(overdraft->grant_id, overdraft_id);
+		if (!account_key_equal(&stored->key, &account->key) ||
+			(!is_open && !memory_store_is_debited(work, account, overdraft_id)))
+			continue;
+		struct transfer *transfer = arena_alloc(&work->arena, sizeof *transfer);
+		*transfer = stored->transfer;
+		transfer->older = account->transfers;
+		account->transfers = transfer;
+	}
+}
+
+/* Ended grants that a reversed consumption drew on, or that paid one of those overdrafts. */
+static inline void memory_store_look_up_past(
+	const struct memory_store *store, struct lane_work *work, struct account *account)
+{
+	for (size_t i = 0; i < store->grants_count; i++) {
+		const struct stored_grant *stored = &store->grants[i];
+		const struct text grant_id = stored->known.grant_id;
+		const struct transfer *transfer = account->transfers;
+		while (transfer && !text_equal(transfer->grant_id, grant_id))
+			transfer = transfer->older;
+		if (stored->known.end == GRANT_END_NONE ||
+			!text_equal(stored->known.customer_id, account->key.customer_id) ||
+			account_find_grant(account, grant_id) ||
+			(!transfer && !memory_store_is_debited(work, account, grant_id)))
+			continue;
+		struct grant_past *past = arena_alloc(&work->arena, sizeof *past);
+		*past = (struct grant_past){stored->terms, (int)stored->known.end, account->past};
+		account->past = past;
+	}
+}
+
+/* Debits of what is reversed and took something. */
+static inline void memory_store_look_up_debits(const struct memory_store *store, struct lane_work *work)
+{
+	for (size_t i = 0; i < work->key_slots_count; i++) {
+		const struct key_slot *slot = &work->key_slots[i];
+		const struct receipt *receipt = slot->receipt;
+		if (!slot->consumption || !receipt || receipt->applied_amount == 0 ||
+			(receipt->kind != EVENT_CONSUME && receipt->kind != EVENT_SETTLE))
+			continue;
+		const struct account_key key = {receipt->customer_id, receipt->currency_id, receipt->resource_id};
+		const struct stored_reversal *reversal = memory_store_find_reversal(store, &key, receipt->first_seq);
+		struct consumption *consumption = slot->consumption;
+		consumption->is_loaded = true;
+		consumption->reversed = reversal ? reversal->reversed : 0;
+		consumption->debits =
+			arena_alloc_array(&work->arena, store->entries_count, sizeof *consumption->debits);
+		for (size_t j = 0; j < store->entries_count; j++) {
+			const struct ledger_entry *entry = &store->entries[j];
+			if (account_key_equal(entry->account, &key) && entry->seq >= receipt->first_seq &&
+				entry->seq <= receipt->last_seq && entry->event_type == LEDGER_CREDITS_CONSUMED)
+				consumption->debits[consumption->debits_count++] =
+					(struct debit){entry->grant_id, -entry->amount};
+		}
+	}
+}
+
+/* What the real store reads, and no more: what it need not know it does not know. */
+static inline void memory_store_look_up_reversals(const struct memory_store *store, struct lane_work *work)
+{
+	memory_store_look_up_debits(store, work);
+	for (size_t i = 0; i < work->accounts_count; i++) {
+		if (!work->accounts[i].has_reversals)
+			continue;
+		memory_store_look_up_transfers(store, work, &work->accounts[i]);
+		memory_store_look_up_past(store, work, &work->accounts[i]);
+	}
+}
+
 static inline void memory_store_look_up(const struct memory_store *store, struct lane_work *work)
 {
 	for (size_t i = 0; i < work->key_slots_count; i++) {
@@ -167,6 +355,8 @@ static inline void memory_store_look_up(const struct memory_store *store, struct
 		if (stored)
 			*known = *stored;
 	}
+	memory_store_look_up_holds(store, work);
+	memory_store_look_up_reversals(store, work);
 }
 
 /* Newest first: the order is the encoder's task. */
@@ -219,6 +409,7 @@ static inline void memory_store_write_receipt(struct memory_store *store, const 
 	written->idempotency_key = arena_copy(arena, receipt->idempotency_key);
 	written->currency_id = arena_copy(arena, receipt->currency_id);
 	written->resource_id = arena_copy(arena, receipt->resource_id);
+	written->notifications = arena_copy(arena, receipt->notifications);
 }
 
 static inline void memory_store_write_grant(struct memory_store *store, const struct grant_made *made)
@@ -227,7 +418,8 @@ static inline void memory_store_write_grant(struct memory_store *store, const st
 	const struct account_key key = memory_store_copy_key(store, made->account);
 	store->grants =
 		memory_store_grow(store->grants, store->grants_count, &store->grants_capacity, sizeof *store->grants);
-	store->grants[store->grants_count++] = (struct grant_known){
+	struct stored_grant *written = &store->grants[store->grants_count++];
+	written->known = (struct grant_known){
 		.customer_id = key.customer_id,
 		.grant_id = arena_copy(&store->arena, made->grant_id),
 		.currency_id = key.currency_id,
@@ -236,6 +428,82 @@ static inline void memory_store_write_grant(struct memory_store *store, const st
 		.expire_at = made->expire_at,
 		.found = true,
 	};
+	written->terms = (struct grant){
+		.grant_id = written->known.grant_id,
+		.grant_type = made->grant_type,
+		.priority = made->priority,
+		.effective_at = made->effective_at,
+		.expire_at = made->expire_at,
+		.created_at = made->created_at,
+		.ordinal = made->ordinal,
+	};
+}
+
+static inline void memory_store_write_hold(
+	struct memory_store *store, const struct account_key *key, const struct hold *hold)
+{
+	struct stored_hold *stored = memory_store_find_hold(store, key, hold->reservation_id);
+
+	assert(hold->is_new == !stored);
+	if (!stored) {
+		store->holds = memory_store_grow(
+			store->holds, store->holds_count, &store->holds_capacity, sizeof *store->holds);
+		stored = &store->holds[store->holds_count++];
+		stored->key = memory_store_copy_key(store, key);
+		stored->parts = arena_copy(&store->arena, hold_format_parts(hold, &store->arena));
+		stored->hold.reservation_id = arena_copy(&store->arena, hold->reservation_id);
+	}
+	const struct text reservation_id = stored->hold.reservation_id;
+	stored->hold = *hold;
+	stored->hold.reservation_id = reservation_id;
+	stored->hold.parts = NULL;
+	stored->hold.parts_count = 0;
+	stored->hold.is_new = stored->hold.changed = false;
+}
+
+static inline void memory_store_write_transfer(
+	struct memory_store *store, const struct account_key *key, const struct transfer *transfer)
+{
+	struct stored_transfer *stored = memory_store_find_transfer(store, key, transfer->seq);
+
+	assert(transfer->is_new == !stored);
+	if (!stored) {
+		store->transfers = memory_store_grow(
+			store->transfers, store->transfers_count, &store->transfers_capacity, sizeof *store->transfers);
+		stored = &store->transfers[store->transfers_count++];
+		*stored = (struct stored_transfer){memory_store_copy_key(store, key), *transfer};
+		stored->transfer.overdraft_id = arena_copy(&store->arena, transfer->overdraft_id);
+		stored->transfer.grant_id = arena_copy(&store->arena, transfer->grant_id);
+		stored->transfer.is_new = stored->transfer.changed = false;
+		stored->transfer.older = NULL;
+	}
+	stored->transfer.returned = transfer->returned;
+}
+
+/* Oldest first, as a sequence would bring them. */
+static inline void memory_store_write_transfers(
+	struct memory_store *store, const struct account_key *key, const struct transfer *transfer)
+{
+	if (!transfer)
+		return;
+	memory_store_write_transfers(store, key, transfer->older);
+	if (transfer->is_new || transfer->changed)
+		memory_store_write_transfer(store, key, transfer);
+}
+
+static inline void memory_store_write_reversal(struct memory_store *store, const struct key_slot *slot)
+{
+	const struct account_key key = {
+		slot->receipt->customer_id, slot->receipt->currency_id, slot->receipt->resource_id};
+	struct stored_reversal *stored = memory_store_find_reversal(store, &key, slot->receipt->first_seq);
+
+	if (!stored) {
+		store->reversals = memory_store_grow(
+			store->reversals, store->reversals_count, &store->reversals_capacity, sizeof *store->reversals);
+		stored = &store->reversals[store->reversals_count++];
+		*stored = (struct stored_reversal){memory_store_copy_key(store, &key), slot->receipt->first_seq, 0};
+	}
+	stored->reversed = slot->consumption->reversed;
 }
 
 static inline void memory_store_write_account(struct memory_store *store, const struct account *account)
@@ -258,9 +526,19 @@ static inline void memory_store_write_account(struct memory_store *store, const 
 		.consumed = account->consumed,
 		.clock = account->clock,
 		.grants_made = account->grants_made,
+		.holds_made = account->holds_made,
 		.freshness = account->freshness,
 	};
+	const struct account_settings *settings = &account->settings;
 	stored->open_grants = account_format_grants(account, &store->arena);
+	stored->alerts = alerts_format(&account->alerts, &store->arena);
+	stored->overrides = settings->has_over_limit || settings->has_overdraft_limit || settings->has_thresholds
+				    ? account_settings_format(settings, &store->arena)
+				    : TEXT_NULL;
+	for (size_t i = 0; i < account->holds_count; i++)
+		if (account->holds[i]->is_new || account->holds[i]->changed)
+			memory_store_write_hold(store, &account->key, account->holds[i]);
+	memory_store_write_transfers(store, &account->key, account->transfers);
 }
 
 static inline void memory_store_settle(struct memory_store *store, const struct lane_work *work)
@@ -281,6 +559,9 @@ static inline void memory_store_settle(struct memory_store *store, const struct 
 	for (size_t i = 0; i < work->accounts_count; i++)
 		if (work->accounts[i].touched)
 			memory_store_write_account(store, &work->accounts[i]);
+	for (size_t i = 0; i < work->key_slots_count; i++)
+		if (work->key_slots[i].consumption && work->key_slots[i].consumption->changed)
+			memory_store_write_reversal(store, &work->key_slots[i]);
 }
 
 /* All that a lane does between its records and its messages. */

@@ -45,6 +45,7 @@ static inline int money_setup(void **state)
 		.dedupe_window = 30 * INSTANT_DAY,
 		.future_tolerance = 300 * INSTANT_SECOND,
 		.grants_open_max = ACCOUNT_GRANTS_MAX,
+		.holds_open_max = ACCOUNT_HOLDS_MAX,
 	};
 	money->entries_max = SIZE_MAX;
 	money->customer_id = "acme";
@@ -113,6 +114,7 @@ struct terms {
 	int32_t priority;
 	instant_t effective_at;
 	instant_t expire_at;
+	bool await_payment;
 };
 
 /* The same with an id of its own. */
@@ -124,6 +126,7 @@ static inline struct record *grant_as(struct money *money, const char *key, cons
 		.priority = given.priority,
 		.effective_at = given.effective_at ? given.effective_at : INSTANT_NONE,
 		.expire_at = given.expire_at ? given.expire_at : INSTANT_NONE,
+		.await_payment = given.await_payment,
 	};
 	return add_event(money, (struct event){
 					.kind = EVENT_GRANT,
@@ -200,6 +203,37 @@ static inline const char *written(struct money *money)
 			ledger_event_name(entry->event_type), credit_text(money, entry->amount),
 			TEXT_ARGS(entry->grant_id), credit_text(money, entry->grant_remaining),
 			credit_text(money, entry->balance_after));
+	}
+	return arena_format(&money->arena, "%.*s", TEXT_ARGS(text)).data;
+}
+
+/* "20%", or the amount. */
+static inline const char *threshold_text(struct money *money, const struct threshold *threshold)
+{
+	if (threshold->is_percent)
+		return arena_format(&money->arena, "%d%%", threshold->percent).data;
+	return credit_text(money, threshold->amount);
+}
+
+/* "credit_balance.low 20% at 20: balance 25 held 5 seq 3\n", "credit_grant.expired A 4: balance 0 held 0 seq 2\n" for
+ * each notification of the latest batch; what was told before is not in it. */
+static inline const char *told(struct money *money)
+{
+	struct text text = TEXT_LITERAL("");
+
+	for (size_t i = 0; i < money->work.notifications_count; i++) {
+		const struct notification *told = &money->work.notifications[i];
+		text = arena_format(&money->arena, "%.*s%s", TEXT_ARGS(text), notification_type_name(told->type));
+		if (told->grant_id.data)
+			text = arena_format(&money->arena, "%.*s %.*s", TEXT_ARGS(text), TEXT_ARGS(told->grant_id));
+		if (told->has_amount)
+			text = arena_format(
+				&money->arena, "%.*s %s", TEXT_ARGS(text), credit_text(money, told->amount));
+		if (told->has_threshold)
+			text = arena_format(&money->arena, "%.*s %s at %s", TEXT_ARGS(text),
+				threshold_text(money, &told->threshold), credit_text(money, told->level));
+		text = arena_format(&money->arena, "%.*s: balance %s held %s seq %lld\n", TEXT_ARGS(text),
+			credit_text(money, told->balance), credit_text(money, told->held), (long long)told->seq);
 	}
 	return arena_format(&money->arena, "%.*s", TEXT_ARGS(text)).data;
 }

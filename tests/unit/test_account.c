@@ -214,6 +214,49 @@ static void account_key_joins_its_parts(void **state)
 	assert_true(text_equal(account_key_format(&key, &money->arena), TEXT_LITERAL("acme/tokens/r1")));
 }
 
+/* Two grants of 5 and 7, and a hold of those parts. */
+static bool hold_fits(struct money *money, struct hold_part *parts, size_t count, const char *amount, credit_t held)
+{
+	struct account account = {.held = held};
+	struct grant first = plain, second = plain, overdraft = plain;
+	struct hold hold = {.amount = credit(amount), .parts = parts, .parts_count = count};
+
+	first.grant_id = TEXT_LITERAL("first");
+	first.remaining = credit("5");
+	second.grant_id = TEXT_LITERAL("second");
+	second.remaining = credit("7");
+	second.status = GRANT_EXPIRED;
+	second.ordinal++;
+	overdraft.grant_id = TEXT_LITERAL("overdraft:x//1");
+	overdraft.grant_type = GRANT_OVERDRAFT;
+	overdraft.remaining = -1;
+	account_insert_grant(&account, &money->arena, &first);
+	account_insert_grant(&account, &money->arena, &second);
+	account_insert_grant(&account, &money->arena, &overdraft);
+	account_add_hold(&account, &money->arena, &hold);
+	return account_apply_holds(&account) && account.grants[0].held + account.grants[1].held == hold.amount;
+}
+
+static void holds_fit_their_grants_or_are_refused(void **state)
+{
+	struct money *money = *state;
+	struct hold_part good[] = {{TEXT_LITERAL("first"), credit("5")}, {TEXT_LITERAL("second"), credit("2")}};
+	struct hold_part swapped[] = {good[1], good[0]}, twice[] = {good[1], good[1]};
+	struct hold_part unknown[] = {{TEXT_LITERAL("none"), 1}}, none[] = {{TEXT_LITERAL("first"), 0}};
+	struct hold_part overdrawn[] = {{TEXT_LITERAL("overdraft:x//1"), 1}};
+	struct hold_part more[] = {{TEXT_LITERAL("first"), credit("5") + 1}};
+
+	assert_true(hold_fits(money, good, 2, "7", credit("7")));
+	assert_false(hold_fits(money, good, 2, "7", credit("6")));
+	assert_false(hold_fits(money, good, 2, "6", credit("6")));
+	assert_false(hold_fits(money, swapped, 2, "7", credit("7"))); /* they stand in burn order */
+	assert_false(hold_fits(money, twice, 2, "4", credit("4")));
+	assert_false(hold_fits(money, unknown, 1, "0.000000000001", 1));
+	assert_false(hold_fits(money, none, 1, "0", 0));
+	assert_false(hold_fits(money, overdrawn, 1, "0.000000000001", 1));
+	assert_false(hold_fits(money, more, 1, "5.000000000001", credit("5") + 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +272,7 @@ int main(void)
 		money_test(overdraft_is_found_only_where_there_is_one),
 		money_test(due_time_is_the_posting_or_the_expiry_with_its_grace),
 		money_test(next_due_is_the_earliest_of_all_once_the_currency_is_known),
+		money_test(holds_fit_their_grants_or_are_refused),
 		money_test(accounts_are_ordered_by_customer_currency_resource),
 		money_test(account_key_joins_its_parts),
 	};

@@ -84,6 +84,33 @@ static void grants_are_read_field_by_field(void **state)
 	arena_release(&arena);
 }
 
+static void every_status_has_its_word(void **state)
+{
+	(void)state;
+	static const struct {
+		enum grant_status status;
+		const char *word;
+	} cases[] = {
+		{GRANT_SCHEDULED, "\"status\":\"SCHEDULED\""},
+		{GRANT_ACTIVE, "\"status\":\"ACTIVE\""},
+		{GRANT_PENDING, "\"status\":\"PAYMENT_PENDING\""},
+		{GRANT_EXPIRED, "\"status\":\"EXPIRED\""},
+		{GRANT_VOIDED, "\"status\":\"VOIDED\""},
+	};
+	struct arena arena;
+	arena_init(&arena, 1024);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct grant grant = sample;
+		struct account back, account = {.grants = &grant, .grants_count = 1};
+		grant.status = cases[i].status;
+		struct text json = account_format_grants(&account, &arena);
+		assert_non_null(memmem(json.data, json.size, cases[i].word, strlen(cases[i].word)));
+		assert_true(parse(&back, &arena, json));
+		assert_grant(&back.grants[0], &grant);
+	}
+	arena_release(&arena);
+}
+
 static void order_and_white_space_are_free(void **state)
 {
 	(void)state;
@@ -142,7 +169,7 @@ static void a_broken_field_is_noticed(void **state)
 		const char *to;
 	} cases[] = {
 		{"PROMOTIONAL", "FREE"},
-		{"SCHEDULED", "VOIDED"},
+		{"SCHEDULED", "ENDED"},
 		{"\"99999999999999999999999999.999999999999\"", "\"1e26\""},
 		{"\"99999999999999999999999999.999999999999\"", "\"x\""},
 		{"\"99999999999999999999999999.999999999999\"", "1"},
@@ -193,7 +220,7 @@ static struct grant random_grant(struct seed *seed, struct arena *arena, int64_t
 	return (struct grant){
 		.grant_id = arena_format(arena, "g%llu\"", (unsigned long long)seed_next(seed)),
 		.grant_type = seed_below(seed, 2) ? GRANT_PAID : GRANT_PROMOTIONAL,
-		.status = seed_below(seed, 2) ? GRANT_ACTIVE : GRANT_SCHEDULED,
+		.status = (enum grant_status)seed_below(seed, GRANT_VOIDED + 1),
 		.remaining = (credit_t)seed_next(seed) * (credit_t)seed_below(seed, 1000000),
 		.priority = (int32_t)seed_below(seed, 3),
 		.effective_at = (instant_t)seed_below(seed, 1000),
@@ -241,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grants_are_written_field_by_field),
 		cmocka_unit_test(grants_are_read_field_by_field),
+		cmocka_unit_test(every_status_has_its_word),
 		cmocka_unit_test(order_and_white_space_are_free),
 		cmocka_unit_test(what_is_not_such_an_array_is_refused),
 		cmocka_unit_test(a_broken_field_is_noticed),

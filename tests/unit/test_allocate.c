@@ -264,7 +264,7 @@ static void a_grant_settles_a_part_of_the_overdraft(void **state)
 	assert_string_equal(outcome_of(money, record), "applied 4 of 4, balance -6, seq 2-4");
 	assert_int_equal(
 		memory_store_find_grant(&money->store, text_of("acme"), text_of("A"))->end, GRANT_END_DEPLETED);
-	assert_int_equal(money->store.grants[0].end, GRANT_END_NONE);
+	assert_int_equal(money->store.grants[0].known.end, GRANT_END_NONE);
 }
 
 static void a_grant_settles_the_overdraft_to_the_last_digit(void **state)
@@ -279,8 +279,8 @@ static void a_grant_settles_the_overdraft_to_the_last_digit(void **state)
 		"CREDITS_GRANTED " TINY " A left " TINY " balance 0\n"
 		"CREDITS_CONSUMPTION_TRANSFER_SOURCE " TINY " overdraft:tokens//1 left 0 balance " TINY "\n"
 		"CREDITS_CONSUMPTION_TRANSFER_TARGET -" TINY " A left 0 balance 0\n");
-	assert_int_equal(money->store.grants[0].end, GRANT_END_DEPLETED);
-	assert_int_equal(money->store.grants[1].end, GRANT_END_DEPLETED);
+	assert_int_equal(money->store.grants[0].known.end, GRANT_END_DEPLETED);
+	assert_int_equal(money->store.grants[1].known.end, GRANT_END_DEPLETED);
 }
 
 static void after_a_settled_overdraft_a_deficit_starts_a_new_one(void **state)
@@ -327,6 +327,7 @@ static void credit_past_its_end_pays_no_overdraft(void **state)
 	struct record *record = consume(money, "c", "1");
 	run(money);
 	struct account *account = &money->work.accounts[0];
+	account->clock = AT(1);
 	const struct grant past = {
 		.grant_id = TEXT_LITERAL("past"),
 		.status = GRANT_SCHEDULED,
@@ -341,7 +342,7 @@ static void credit_past_its_end_pays_no_overdraft(void **state)
 		.record = record,
 		.event_time = AT(1),
 		.recorded_at = AT(1)};
-	allocate_post(&occasion, account_insert_grant(account, &money->work.arena, &past));
+	grant_post(&occasion, account_insert_grant(account, &money->work.arena, &past));
 	assert_int_equal(money->work.entries_count, 2);
 	assert_true(account_overdraft(account)->remaining == -credit("1"));
 }
@@ -495,7 +496,7 @@ static void void_takes_what_is_left(void **state)
 	assert_string_equal(outcome_of(money, record), "applied 3 of 0, balance 0, seq 3-3");
 	assert_string_equal(outcome_of(money, again), "rejected grant_not_active 0 of 0, balance 0");
 	assert_false(money->work.entries[2].has_requested);
-	assert_int_equal(money->store.grants[0].end, GRANT_END_VOIDED);
+	assert_int_equal(money->store.grants[0].known.end, GRANT_END_VOIDED);
 }
 
 static void a_scheduled_grant_is_voided_without_an_entry(void **state)
@@ -509,7 +510,7 @@ static void a_scheduled_grant_is_voided_without_an_entry(void **state)
 	assert_string_equal(written(money), "");
 	assert_string_equal(outcome_of(money, record), "applied 0 of 0, balance 0");
 	assert_string_equal(outcome_of(money, again), "rejected grant_not_active 0 of 0, balance 0");
-	assert_int_equal(money->store.grants[0].end, GRANT_END_VOIDED);
+	assert_int_equal(money->store.grants[0].known.end, GRANT_END_VOIDED);
 }
 
 static void a_grant_that_is_used_up_is_voided_without_an_entry(void **state)
@@ -522,7 +523,7 @@ static void a_grant_that_is_used_up_is_voided_without_an_entry(void **state)
 	run(money);
 	assert_string_equal(outcome_of(money, record), "applied 0 of 0, balance 0");
 	assert_string_equal(outcome_of(money, again), "rejected grant_not_active 0 of 0, balance 0");
-	assert_int_equal(money->store.grants[0].end, GRANT_END_VOIDED);
+	assert_int_equal(money->store.grants[0].known.end, GRANT_END_VOIDED);
 }
 
 static void a_grant_that_is_used_up_is_over_when_its_grace_is(void **state)

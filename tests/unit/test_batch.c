@@ -45,15 +45,17 @@ static void a_span_covers_from_the_beginning_to_behind_the_last_record(void **st
 	(void)state;
 	struct batch batch;
 	batch_init(&batch, 4, 1, 1 << 12);
-	batch_cover(&batch, INPUT_USAGE, 3, 10, 12, 7);
-	batch_cover(&batch, INPUT_COMMANDS, 3, 0, 0, 8);
-	batch_cover(&batch, INPUT_USAGE, 4, 5, 5, 9);
-	batch_cover(&batch, INPUT_USAGE, 3, 10, 17, 7);
+	batch_cover(&batch, INPUT_USAGE, 3, 10, 12, 7, 500);
+	batch_cover(&batch, INPUT_COMMANDS, 3, 0, 0, 8, INSTANT_NONE);
+	batch_cover(&batch, INPUT_USAGE, 4, 5, 5, 9, 600);
+	batch_cover(&batch, INPUT_USAGE, 4, 5, 6, 9, 400);
+	batch_cover(&batch, INPUT_USAGE, 3, 10, 16, 7, 700);
+	batch_cover(&batch, INPUT_USAGE, 3, 10, 17, 7, INSTANT_MAX + 1);
 	assert_int_equal(batch.spans_count, 3);
 	const struct span expected[] = {
-		{INPUT_USAGE, 3, 10, 18, 7},
-		{INPUT_COMMANDS, 3, 0, 1, 8},
-		{INPUT_USAGE, 4, 5, 6, 9},
+		{INPUT_USAGE, 3, 10, 18, 7, 700},
+		{INPUT_COMMANDS, 3, 0, 1, 8, INSTANT_NONE},
+		{INPUT_USAGE, 4, 5, 7, 9, 600},
 	};
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(batch.spans[i].input, expected[i].input);
@@ -61,6 +63,7 @@ static void a_span_covers_from_the_beginning_to_behind_the_last_record(void **st
 		assert_int_equal(batch.spans[i].begin, expected[i].begin);
 		assert_int_equal(batch.spans[i].end, expected[i].end);
 		assert_int_equal(batch.spans[i].epoch, expected[i].epoch);
+		assert_true(batch.spans[i].newest == expected[i].newest);
 	}
 	batch_release(&batch);
 }
@@ -71,7 +74,7 @@ static void reset_leaves_nothing(void **state)
 	struct batch batch;
 	batch_init(&batch, 4, 2, 1 << 12);
 	append_customer(&batch, "acme");
-	batch_cover(&batch, INPUT_USAGE, 0, 0, 0, 1);
+	batch_cover(&batch, INPUT_USAGE, 0, 0, 0, 1, 0);
 	batch.membership = arena_copy(&batch.arena, TEXT_LITERAL("member"));
 	batch.recovery = true;
 	batch.opened_at = 5;

@@ -281,6 +281,7 @@ static void only_some_codes_depend_on_the_record_alone(void **state)
 		REJECT_IN_THE_FUTURE,
 		REJECT_RESERVED_ID,
 		REJECT_INVALID_PERIOD,
+		REJECT_NOT_DUE,
 	};
 	for (int code = REJECT_NONE; code < REJECT_CODE_COUNT; code++) {
 		bool expected = false;

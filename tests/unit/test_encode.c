@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Goal: outputs say what the structs say, with nothing lost, the same bytes each time; dead letters keep their bytes.
- * Method: random entries are encoded in both formats and compared as JSON; dimensions at the edges of Avro's numbers.
+ * Method: random outputs are encoded in both formats and compared as JSON; dimensions at the edges of Avro's numbers.
  * Bytes against another implementation: test_golden.c.
  */
 #include <setjmp.h>
@@ -110,6 +110,117 @@ static void random_entries_say_the_same_in_both_formats(void **state)
 	}
 }
 
+static struct threshold random_threshold(struct seed *seed)
+{
+	if (seed_below(seed, 2))
+		return (struct threshold){.is_percent = true, .percent = 1 + (int32_t)seed_below(seed, 100)};
+	return (struct threshold){.amount = random_credit(seed)};
+}
+
+static struct notification random_notification(struct seed *seed, struct account_key *key)
+{
+	*key = (struct account_key){random_text(seed, 255), random_text(seed, 255),
+		seed_below(seed, 2) ? random_text(seed, 255) : TEXT_NULL};
+	return (struct notification){
+		.account = key,
+		.type = (enum notification_type)seed_below(seed, NOTIFY_TYPE_COUNT),
+		.ordinal = 1 + (int64_t)seed_below(seed, 100),
+		.grant_id = seed_below(seed, 2) ? random_text(seed, 600) : TEXT_NULL,
+		.has_amount = seed_below(seed, 2),
+		.amount = random_credit(seed),
+		.has_threshold = seed_below(seed, 2),
+		.threshold = random_threshold(seed),
+		.level = random_credit(seed),
+		.balance = random_credit(seed),
+		.held = random_credit(seed),
+		.seq = (int64_t)seed_below(seed, 1000),
+		.idempotency_key = seed_below(seed, 2) ? random_text(seed, 1020) : TEXT_NULL,
+		.recorded_at = (instant_t)seed_below(seed, (uint64_t)INSTANT_MAX),
+		.source = {(enum input)seed_below(seed, 2), (int32_t)seed_below(seed, 100),
+			(int64_t)seed_below(seed, 100000), 0},
+	};
+}
+
+static void random_notifications_say_the_same_in_both_formats(void **state)
+{
+	(void)state;
+	struct seed seed = seed_new(__func__);
+	for (int round = 0; round < 5000; round++) {
+		struct account_key key;
+		struct notification notification = random_notification(&seed, &key);
+		struct text in_json = encode_notification(&arena, &notification, &json);
+		struct text in_avro = encode_notification(&arena, &notification, &avro);
+		assert_text(printed(in_avro), in_json);
+		assert_text(printed(in_json), in_json);
+		assert_text(encode_notification(&arena, &notification, &avro), in_avro);
+		arena_reset(&arena);
+	}
+}
+
+static void random_balances_say_the_same_in_both_formats(void **state)
+{
+	(void)state;
+	struct seed seed = seed_new(__func__);
+	for (int round = 0; round < 5000; round++) {
+		struct alert items[THRESHOLDS_MAX + 1];
+		struct account account = {
+			.key = {random_text(&seed, 255), random_text(&seed, 255), TEXT_NULL},
+			.balance = random_credit(&seed),
+			.held = random_credit(&seed),
+			.seq = (int64_t)seed_below(&seed, 1000),
+			.clock = seed_below(&seed, 2) ? 1767323045678000 : INSTANT_NONE,
+			.alerts = {.items = items, .count = seed_below(&seed, THRESHOLDS_MAX + 2)},
+			.freshness = {.input = (int)seed_below(&seed, 3) - 1, .event_time = INSTANT_NONE},
+		};
+		for (size_t i = 0; i < account.alerts.count; i++)
+			items[i] = (struct alert){random_threshold(&seed), (enum alert_state)seed_below(&seed, 3)};
+		struct text in_json = encode_balance(&arena, &account, &json);
+		assert_text(printed(encode_balance(&arena, &account, &avro)), in_json);
+		assert_text(printed(in_json), in_json);
+		arena_reset(&arena);
+	}
+}
+
+static void an_outcome_repeats_an_amount_that_was_asked_for(void **state)
+{
+	(void)state;
+	static const struct {
+		enum event_kind kind;
+		credit_t amount;
+		bool has_requested;
+	} cases[] = {
+		{EVENT_CONSUME, 5, true},
+		{EVENT_GRANT, 5, true},
+		{EVENT_VOID, 0, false},
+		{EVENT_CONFIRM_PAYMENT, 0, false},
+		{EVENT_REVERSE, 5, true},
+		{EVENT_REVERSE, 0, false},
+		{EVENT_CONFIGURE, 0, false},
+		{EVENT_RESERVE, 5, true},
+		{EVENT_SETTLE, 5, true},
+		{EVENT_SETTLE, 0, true},
+		{EVENT_EXTEND, 0, false},
+		{EVENT_RELEASE, 0, false},
+		{EVENT_ADVANCE, 0, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		const struct record record = {
+			.event = {.kind = cases[i].kind, .amount = cases[i].amount},
+			.result = {.kind = RESULT_APPLIED, .requested_amount = 5 * CREDIT_ONE},
+		};
+		struct text in_json = encode_outcome(&arena, &record, &json);
+		assert_text(printed(encode_outcome(&arena, &record, &avro)),
+			arena_format(&arena,
+				"{\"customerId\":\"\",\"currencyId\":\"\",\"resourceId\":null,\"idempotencyKey\":\"\","
+				"\"type\":\"%s\",\"outcome\":\"applied\",\"code\":null,\"requestedAmount\":%s,"
+				"\"appliedAmount\":0,\"firstSeq\":null,\"lastSeq\":null,\"balance\":null,"
+				"\"source\":{\"topic\":\"credits.usage\",\"partition\":0,\"offset\":0}}",
+				event_kind_name(cases[i].kind), cases[i].has_requested ? "5" : "null"));
+		assert_non_null(strstr(arena_format(&arena, "%.*s%c", TEXT_ARGS(in_json), '\0').data,
+			cases[i].has_requested ? "\"requestedAmount\":5," : "\"requestedAmount\":null,"));
+	}
+}
+
 static void entry_ids_of_scoped_and_unscoped_accounts_differ(void **state)
 {
 	(void)state;
@@ -184,6 +295,57 @@ static void what_an_event_leaves_out_is_left_out_of_its_json(void **state)
 			     "\"amount\":1,\"grantType\":\"PAID\"}"));
 }
 
+static void assert_event(struct event event, const char *expected)
+{
+	event.customer_id = TEXT_LITERAL("a");
+	event.currency_id = TEXT_LITERAL("b");
+	event.idempotency_key = TEXT_LITERAL("c");
+	event.created_at = INSTANT_NONE;
+	assert_text(encode_event(&arena, &event, FORMAT_JSON),
+		arena_format(&arena,
+			"{\"type\":\"%s\",\"customerId\":\"a\",\"currencyId\":\"b\",\"idempotencyKey\":\"c\"%s}",
+			event_kind_name(event.kind), expected));
+}
+
+static void each_kind_of_event_has_its_json(void **state)
+{
+	(void)state;
+	const struct hold_terms ttl = {TEXT_LITERAL("job"), 60 * INSTANT_SECOND, INSTANT_NONE};
+	const struct hold_terms end = {TEXT_LITERAL("job"), 0, 1767323045678000};
+	const struct hold_terms neither = {TEXT_LITERAL("job"), 0, INSTANT_NONE};
+	const struct reversal_terms reversal = {.reversed_key = TEXT_LITERAL("k")};
+	const struct threshold items[] = {
+		{.amount = CREDIT_ONE, .hysteresis = 10}, {.is_percent = true, .percent = 20}};
+	const struct account_settings nothing = {.has_thresholds = false};
+	const struct account_settings empty = {.has_overdraft_limit = true, .has_thresholds = true};
+	const struct account_settings all = {true, OVER_LIMIT_CAP, true, CREDIT_ONE, true, {items, 2}};
+	const struct grant_terms terms = {.grant_type = GRANT_PAID,
+		.effective_at = INSTANT_NONE,
+		.expire_at = INSTANT_NONE,
+		.await_payment = true};
+	assert_event((struct event){.kind = EVENT_GRANT, .amount = CREDIT_ONE, .terms = &terms},
+		",\"amount\":1,\"grantType\":\"PAID\",\"awaitPaymentConfirmation\":true");
+	assert_event((struct event){.kind = EVENT_CONFIRM_PAYMENT, .grant_id = TEXT_LITERAL("grant/x")},
+		",\"grantId\":\"grant/x\"");
+	assert_event((struct event){.kind = EVENT_REVERSE, .reversal = &reversal}, ",\"reversedKey\":\"k\"");
+	assert_event((struct event){.kind = EVENT_REVERSE, .reversal = &reversal, .amount = 1},
+		",\"amount\":0.000000000001,\"reversedKey\":\"k\"");
+	assert_event((struct event){.kind = EVENT_CONFIGURE, .settings = &nothing}, "");
+	assert_event(
+		(struct event){.kind = EVENT_CONFIGURE, .settings = &empty}, ",\"overdraftLimit\":0,\"thresholds\":[]");
+	assert_event((struct event){.kind = EVENT_CONFIGURE, .settings = &all},
+		",\"overLimit\":\"cap\",\"overdraftLimit\":1,\"thresholds\":[{\"amount\":1,\"hysteresis\":10},"
+		"{\"percent\":20,\"hysteresis\":0}]");
+	assert_event((struct event){.kind = EVENT_RESERVE, .amount = CREDIT_ONE, .hold = &ttl},
+		",\"amount\":1,\"reservationId\":\"job\",\"ttlSeconds\":60");
+	assert_event((struct event){.kind = EVENT_EXTEND, .hold = &end},
+		",\"reservationId\":\"job\",\"expiresAt\":\"2026-01-02T03:04:05.678Z\"");
+	assert_event((struct event){.kind = EVENT_SETTLE, .hold = &neither}, ",\"amount\":0,\"reservationId\":\"job\"");
+	assert_event((struct event){.kind = EVENT_RELEASE, .hold = &neither}, ",\"reservationId\":\"job\"");
+	assert_event((struct event){.kind = EVENT_ADVANCE, .due_at = 1767323045678000},
+		",\"dueAt\":\"2026-01-02T03:04:05.678Z\"");
+}
+
 static void dead_letters_keep_their_headers_and_say_why(void **state)
 {
 	(void)state;
@@ -227,9 +389,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(random_entries_say_the_same_in_both_formats),
+		cmocka_unit_test(random_notifications_say_the_same_in_both_formats),
+		cmocka_unit_test(random_balances_say_the_same_in_both_formats),
+		cmocka_unit_test(an_outcome_repeats_an_amount_that_was_asked_for),
 		cmocka_unit_test(entry_ids_of_scoped_and_unscoped_accounts_differ),
 		cmocka_unit_test(numbers_that_avro_cannot_hold_become_strings),
 		cmocka_unit_test(what_an_event_leaves_out_is_left_out_of_its_json),
+		cmocka_unit_test(each_kind_of_event_has_its_json),
 		cmocka_unit_test(dead_letters_keep_their_headers_and_say_why),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -54,12 +54,15 @@ static void an_applied_event_is_answered_by_its_entries_and_a_balance(void **sta
 	grant(money, "A", (struct terms){.amount = "5"});
 	consume(money, "c", "7");
 	run_and_encode(money, &encoding);
-	assert_int_equal(money->work.messages_count, 4);
+	assert_int_equal(money->work.messages_count, 7);
 	expect_message(money, OUTPUT_LEDGER, 0, "\"seq\":1,\"eventType\":\"CREDITS_GRANTED\"");
 	expect_message(money, OUTPUT_LEDGER, 1, "\"seq\":2,\"eventType\":\"CREDITS_CONSUMED\"");
 	expect_message(money, OUTPUT_LEDGER, 2, "\"seq\":3,\"eventType\":\"CREDITS_CONSUMED\"");
 	expect_message(money, OUTPUT_BALANCES, 0, "\"balance\":-2");
-	for (size_t i = 0; i < 4; i++)
+	expect_message(money, OUTPUT_NOTIFICATIONS, 0, "\"type\":\"credit_grant.created\"");
+	expect_message(money, OUTPUT_NOTIFICATIONS, 1, "\"type\":\"credit_grant.depleted\"");
+	expect_message(money, OUTPUT_NOTIFICATIONS, 2, "\"type\":\"credit_balance.depleted\"");
+	for (size_t i = 0; i < 7; i++)
 		assert_true(text_equal(money->work.messages[i].partition_key, TEXT_LITERAL("acme")));
 	assert_true(text_equal(message_of(money, OUTPUT_LEDGER, 0)->key, TEXT_LITERAL("acme")));
 	assert_true(text_equal(message_of(money, OUTPUT_BALANCES, 0)->key, TEXT_LITERAL("acme/tokens")));
@@ -228,6 +231,20 @@ static void what_was_recalled_brings_its_balance_along(void **state)
 	assert_int_equal(count_of(money, OUTPUT_OUTCOMES), 1);
 }
 
+static void what_met_no_account_brings_no_balance_though_there_is_a_row_by_now(void **state)
+{
+	struct money *money = *state;
+	struct record *unknown = consume(money, "c", "1");
+	run(money);
+	add_record(money, unknown);
+	money->resource_id = "seat";
+	grant(money, "A", (struct terms){.amount = "5"}); /* makes the currency known to both accounts */
+	run_and_encode(money, &encoding);
+	assert_true(unknown->account->exists && unknown->result.recalled);
+	assert_int_equal(count_of(money, OUTPUT_BALANCES), 1);
+	expect_message(money, OUTPUT_BALANCES, 0, "\"resourceId\":\"seat\"");
+}
+
 static void an_untouched_account_has_no_balance_message(void **state)
 {
 	struct money *money = *state;
@@ -272,6 +289,7 @@ int main(void)
 		money_test(the_trace_goes_with_entries_and_outcomes),
 		money_test(what_was_recalled_goes_out_in_order_before_what_is_new),
 		money_test(what_was_recalled_brings_its_balance_along),
+		money_test(what_met_no_account_brings_no_balance_though_there_is_a_row_by_now),
 		money_test(an_untouched_account_has_no_balance_message),
 		money_test(a_batch_may_make_every_message_it_can),
 	};

@@ -16,6 +16,7 @@
 #include "drawdown/admin.h"
 #include "drawdown/command.h"
 #include "drawdown/instant.h"
+#include "drawdown/keeper.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
 #include "drawdown/options.h"
@@ -29,6 +30,7 @@
 #define START_LOG_INTERVAL (5 * INSTANT_SECOND)
 #define CLOSE_SECONDS_MAX 15 /* after a stop as asked: the group is left in it */
 #define CLOSE_FATAL_SECONDS_MAX 3
+#define KEEPER_TIMEOUT (5 * INSTANT_SECOND)
 
 struct process {
 	struct config config;
@@ -162,12 +164,14 @@ static int run(struct process *process)
 {
 	struct failure failure = {0};
 	struct worker *worker = NULL;
+	struct keeper *keeper = NULL;
 	enum outcome outcome = open_all(process, &failure);
 
 	if (outcome == OUTCOME_RETRY && signals_wait(0)) {
 		outcome = OUTCOME_OK; /* told to stop before there was anything to stop */
 	} else if (outcome == OUTCOME_OK) {
 		worker = worker_new(&process->config, &process->source, &process->store, &process->publish);
+		keeper = keeper_new(&process->config, worker_ownership(worker));
 		signals_tell(worker);
 		outcome = worker_run(worker, &failure);
 		signals_tell(NULL);
@@ -175,7 +179,8 @@ static int run(struct process *process)
 	int exit_code = report(outcome, &failure);
 	metrics_set_ready(false, "stopping");
 	begin_deadline(outcome == OUTCOME_OK ? CLOSE_SECONDS_MAX : CLOSE_FATAL_SECONDS_MAX, exit_code);
-	if (worker && worker_has_left_threads(worker))
+	bool has_keeper_ended = keeper_free(keeper, KEEPER_TIMEOUT);
+	if (!has_keeper_ended || (worker && worker_has_left_threads(worker)))
 		_exit(exit_code);
 	worker_free(worker);
 	return exit_code;

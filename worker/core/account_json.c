@@ -8,7 +8,11 @@
 static const struct text status_names[] = {
 	[GRANT_SCHEDULED] = TEXT_CONSTANT("SCHEDULED"),
 	[GRANT_ACTIVE] = TEXT_CONSTANT("ACTIVE"),
+	[GRANT_PENDING] = TEXT_CONSTANT("PAYMENT_PENDING"),
+	[GRANT_EXPIRED] = TEXT_CONSTANT("EXPIRED"),
+	[GRANT_VOIDED] = TEXT_CONSTANT("VOIDED"),
 };
+#define STATUS_COUNT (sizeof status_names / sizeof status_names[0])
 
 static void put_microseconds_field(struct buffer *buffer, struct text name, instant_t instant)
 {
@@ -20,14 +24,11 @@ static void put_microseconds_field(struct buffer *buffer, struct text name, inst
 
 static void put_grant(struct buffer *buffer, const struct grant *grant)
 {
-	char remaining[CREDIT_TEXT_SIZE];
-	size_t remaining_size = credit_format(grant->remaining, remaining);
-
 	buffer_put_byte(buffer, '{');
 	json_put_string_field(buffer, TEXT_LITERAL("grantId"), grant->grant_id);
 	json_put_string_field(buffer, TEXT_LITERAL("grantType"), text_of(grant_type_name(grant->grant_type)));
 	json_put_string_field(buffer, TEXT_LITERAL("status"), status_names[grant->status]);
-	json_put_string_field(buffer, TEXT_LITERAL("remaining"), (struct text){remaining, remaining_size});
+	json_put_credit_text_field(buffer, TEXT_LITERAL("remaining"), grant->remaining);
 	json_put_integer_field(buffer, TEXT_LITERAL("priority"), grant->priority);
 	put_microseconds_field(buffer, TEXT_LITERAL("effectiveAt"), grant->effective_at);
 	put_microseconds_field(buffer, TEXT_LITERAL("expireAt"), grant->expire_at);
@@ -80,7 +81,7 @@ static bool take_status(struct json_reader *reader, enum grant_status *ret_statu
 	struct text name;
 	if (!json_take_string(reader, &name))
 		return false;
-	for (int status = GRANT_SCHEDULED; status <= GRANT_ACTIVE; status++) {
+	for (size_t status = 0; status < STATUS_COUNT; status++) {
 		if (text_equal(name, status_names[status])) {
 			*ret_status = (enum grant_status)status;
 			return true;
@@ -98,19 +99,19 @@ static bool take_priority(struct json_reader *reader, int32_t *ret_priority)
 	return true;
 }
 
-static bool take_instant(struct json_reader *reader, instant_t *ret_instant)
+static bool take_microseconds_or_null(struct json_reader *reader, instant_t *ret_instant)
 {
-	if (json_peek(reader) == 'n') {
-		*ret_instant = INSTANT_NONE;
+	*ret_instant = INSTANT_NONE;
+	if (json_peek(reader) == 'n')
 		return json_take_word(reader, TEXT_LITERAL("null"));
-	}
-	return json_take_integer(reader, ret_instant) && *ret_instant >= INSTANT_MIN && *ret_instant <= INSTANT_MAX;
+	return json_take_microseconds(reader, ret_instant);
 }
 
-static bool take_field(struct json_reader *reader, enum grant_field field, struct grant *grant)
+static bool take_field(struct json_reader *reader, unsigned field, void *into)
 {
+	struct grant *grant = into;
 	struct text text;
-	switch (field) {
+	switch ((enum grant_field)field) {
 	case FIELD_GRANT_ID:
 		if (!json_take_string(reader, &text) || text.size == 0)
 			return false;
@@ -121,50 +122,21 @@ static bool take_field(struct json_reader *reader, enum grant_field field, struc
 	case FIELD_STATUS:
 		return take_status(reader, &grant->status);
 	case FIELD_REMAINING:
-		return json_take_string(reader, &text) && credit_parse(text, &grant->remaining) == CREDIT_PARSED;
+		return json_take_credit(reader, &grant->remaining);
 	case FIELD_PRIORITY:
 		return take_priority(reader, &grant->priority);
 	case FIELD_EFFECTIVE_AT:
-		return take_instant(reader, &grant->effective_at) && grant->effective_at != INSTANT_NONE;
+		return json_take_microseconds(reader, &grant->effective_at);
 	case FIELD_EXPIRE_AT:
-		return take_instant(reader, &grant->expire_at);
+		return take_microseconds_or_null(reader, &grant->expire_at);
 	case FIELD_CREATED_AT:
-		return take_instant(reader, &grant->created_at) && grant->created_at != INSTANT_NONE;
+		return json_take_microseconds(reader, &grant->created_at);
 	case FIELD_ORDINAL:
 		return json_take_integer(reader, &grant->ordinal);
 	case FIELD_COUNT:
 		break;
 	}
 	return false;
-}
-
-/* The field of this name; `expected` is tried first: fields mostly come in the order in which they were written. */
-static enum grant_field find_field(struct text name, unsigned expected)
-{
-	for (unsigned i = 0; i < FIELD_COUNT; i++) {
-		unsigned field = (expected + i) % FIELD_COUNT;
-		if (text_equal(name, field_names[field]))
-			return (enum grant_field)field;
-	}
-	return FIELD_COUNT;
-}
-
-static bool take_grant(struct json_reader *reader, struct grant *ret_grant)
-{
-	unsigned seen = 0, expected = 0;
-	if (!json_take(reader, '{'))
-		return false;
-	do {
-		struct text name;
-		if (!json_take_string(reader, &name) || !json_take(reader, ':'))
-			return false;
-		enum grant_field field = find_field(name, expected);
-		if (field == FIELD_COUNT || (seen & 1u << field) || !take_field(reader, field, ret_grant))
-			return false;
-		seen |= 1u << field;
-		expected = field + 1;
-	} while (json_take(reader, ','));
-	return json_take(reader, '}') && seen == (1u << FIELD_COUNT) - 1;
 }
 
 static int compare_burn(const void *a, const void *b)
@@ -197,6 +169,14 @@ static struct grant *append_grant(struct account *account, struct arena *arena)
 	return grant;
 }
 
+static bool take_grant(struct json_reader *reader, void *into)
+{
+	unsigned seen;
+	struct grant *grant = append_grant(into, reader->arena);
+	return json_take_object(reader, field_names, FIELD_COUNT, take_field, grant, &seen) &&
+	       seen == (1u << FIELD_COUNT) - 1;
+}
+
 bool account_parse_grants(struct account *account, struct arena *arena, struct text json)
 {
 	account->grants = NULL;
@@ -205,15 +185,7 @@ bool account_parse_grants(struct account *account, struct arena *arena, struct t
 	if (!json.data)
 		return false;
 	struct json_reader reader = json_reader_of(json, arena);
-	if (!json_take(&reader, '['))
-		return false;
-	if (json_peek(&reader) != ']') {
-		do {
-			if (!take_grant(&reader, append_grant(account, arena)))
-				return false;
-		} while (json_take(&reader, ','));
-	}
-	if (!json_take(&reader, ']') || json_peek(&reader) != '\0' || reader.at != reader.end)
+	if (!json_take_array(&reader, take_grant, account) || !json_is_at_end(&reader))
 		return false;
 	sort_grants(account);
 	account_find_next_due(account);

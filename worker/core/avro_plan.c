@@ -24,6 +24,7 @@ enum plan_step {
 	STEP_UNION,
 	STEP_ARRAY,
 	STEP_MAP,
+	STEP_THRESHOLDS,
 };
 
 struct plan_child {
@@ -53,6 +54,8 @@ enum expectation {
 	EXPECT_MEMBERS,
 	EXPECT_MEMBER,
 	EXPECT_COST,
+	EXPECT_THRESHOLDS,
+	EXPECT_THRESHOLD,
 };
 
 /* Which fields a record's names are looked up in. */
@@ -60,6 +63,7 @@ enum scope {
 	SCOPE_NONE,
 	SCOPE_TOP,
 	SCOPE_COST,
+	SCOPE_THRESHOLD,
 };
 
 /* A record that is passed over: compiled once, also where it contains itself. */
@@ -81,12 +85,19 @@ static enum expectation expectation_of(enum field field)
 	switch (field) {
 	case FIELD_AMOUNT:
 	case FIELD_COST_AMOUNT:
+	case FIELD_OVERDRAFT_LIMIT:
+	case FIELD_THRESHOLD_AMOUNT:
 		return EXPECT_AMOUNT;
 	case FIELD_CREATED_AT:
 	case FIELD_EFFECTIVE_AT:
 	case FIELD_EXPIRE_AT:
+	case FIELD_EXPIRES_AT:
+	case FIELD_DUE_AT:
 		return EXPECT_INSTANT;
 	case FIELD_PRIORITY:
+	case FIELD_TTL_SECONDS:
+	case FIELD_THRESHOLD_PERCENT:
+	case FIELD_THRESHOLD_HYSTERESIS:
 		return EXPECT_INTEGER;
 	case FIELD_AWAIT_PAYMENT:
 		return EXPECT_BOOLEAN;
@@ -95,6 +106,8 @@ static enum expectation expectation_of(enum field field)
 		return EXPECT_MEMBERS;
 	case FIELD_COST:
 		return EXPECT_COST;
+	case FIELD_THRESHOLDS:
+		return EXPECT_THRESHOLDS;
 	case FIELD_NONE:
 		return EXPECT_ANYTHING;
 	default:
@@ -124,7 +137,10 @@ static bool is_acceptable(const struct schema *schema, enum expectation expectat
 		       (schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM ||
 			       schema->type == SCHEMA_BOOLEAN || schema->type == SCHEMA_INT ||
 			       schema->type == SCHEMA_LONG || schema->type == SCHEMA_DOUBLE);
+	case EXPECT_THRESHOLDS:
+		return schema->type == SCHEMA_ARRAY;
 	case EXPECT_COST:
+	case EXPECT_THRESHOLD:
 		return schema->type == SCHEMA_RECORD;
 	}
 	return false;
@@ -146,6 +162,8 @@ static enum field find_in_scope(enum scope scope, struct text name)
 {
 	if (scope == SCOPE_COST)
 		return field_find_in_cost(name);
+	if (scope == SCOPE_THRESHOLD)
+		return field_find_in_threshold(name);
 	enum field field = scope == SCOPE_TOP ? field_find(name) : FIELD_NONE;
 	return field == FIELD_TYPE ? FIELD_NONE : field; /* the record's name says the kind */
 }
@@ -212,11 +230,23 @@ static const struct plan *compile_items(
 {
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *child = arena_zero_array(compiler->arena, 1, sizeof *child);
-	child->plan = compile(
-		compiler, schema->items, expectation == EXPECT_MEMBERS ? EXPECT_MEMBER : EXPECT_ANYTHING, SCOPE_NONE);
 	child->field = FIELD_NONE;
-	*plan = (struct plan){
-		.step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY, .count = 1, .children = child};
+	plan->count = 1;
+	plan->children = child;
+	switch (expectation) {
+	case EXPECT_MEMBERS:
+		plan->step = STEP_MAP;
+		child->plan = compile(compiler, schema->items, EXPECT_MEMBER, SCOPE_NONE);
+		break;
+	case EXPECT_THRESHOLDS:
+		plan->step = STEP_THRESHOLDS;
+		child->plan = compile(compiler, schema->items, EXPECT_THRESHOLD, SCOPE_THRESHOLD);
+		break;
+	default:
+		plan->step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY;
+		child->plan = compile(compiler, schema->items, EXPECT_ANYTHING, SCOPE_NONE);
+		break;
+	}
 	return child->plan ? plan : NULL;
 }
 
@@ -342,6 +372,23 @@ static bool run_items(struct run *run, const struct plan *plan, struct members *
 	return true;
 }
 
+static bool run_thresholds(struct run *run, const struct plan *plan)
+{
+	size_t count;
+	do {
+		if (!cursor_take_block(&run->cursor, &count))
+			return false;
+		for (size_t i = 0; i < count; i++) {
+			struct value value;
+			fields_begin_threshold(run->fields);
+			if (!run_step(run, plan->children[0].plan, &value, NULL))
+				return false;
+			fields_append_threshold(run->fields, value.type);
+		}
+	} while (count > 0);
+	return true;
+}
+
 static bool run_decimal(struct run *run, const struct plan *plan, struct value *ret_value)
 {
 	struct text bytes;
@@ -427,6 +474,9 @@ static bool run_nested(struct run *run, const struct plan *plan, struct value *r
 	if (plan->step == STEP_RECORD) {
 		ret_value->type = VALUE_OBJECT;
 		ok = run_record(run, plan);
+	} else if (plan->step == STEP_THRESHOLDS) {
+		ret_value->type = VALUE_LIST;
+		ok = run_thresholds(run, plan);
 	} else {
 		ret_value->type = ret_members ? VALUE_MEMBERS : VALUE_OTHER;
 		ok = run_items(run, plan, ret_members);
@@ -449,6 +499,7 @@ static bool run_step(struct run *run, const struct plan *plan, struct value *ret
 	case STEP_RECORD:
 	case STEP_ARRAY:
 	case STEP_MAP:
+	case STEP_THRESHOLDS:
 		return run_nested(run, plan, ret_value, ret_members);
 	default:
 		return run_leaf(run, plan, ret_value);

@@ -78,6 +78,13 @@ void avro_put_optional_credit(struct buffer *buffer, bool is_given, credit_t amo
 		avro_put_credit(buffer, amount);
 }
 
+void avro_put_optional_integer(struct buffer *buffer, bool is_given, int64_t value)
+{
+	avro_put_long(buffer, is_given ? BRANCH_VALUE : BRANCH_NULL);
+	if (is_given)
+		avro_put_long(buffer, value);
+}
+
 void avro_put_optional_seq(struct buffer *buffer, int64_t seq)
 {
 	avro_put_long(buffer, seq ? BRANCH_VALUE : BRANCH_NULL);

@@ -23,7 +23,8 @@ void avro_put_null(struct buffer *buffer);
 void avro_put_optional_string(struct buffer *buffer, struct text text);	  /* absent: null */
 void avro_put_optional_instant(struct buffer *buffer, instant_t instant); /* INSTANT_NONE: null */
 void avro_put_optional_credit(struct buffer *buffer, bool is_given, credit_t amount);
-void avro_put_optional_seq(struct buffer *buffer, int64_t seq); /* 0: null */
+void avro_put_optional_integer(struct buffer *buffer, bool is_given, int64_t value); /* int, long, enum */
+void avro_put_optional_seq(struct buffer *buffer, int64_t seq);			     /* 0: null */
 /* A canonical JSON object as a map of unions of string, boolean, long and double. Absent: null. A number that
  * neither a long nor a double holds exactly becomes a string of its digits. Aborts where it is not canonical. */
 void avro_put_optional_members(struct buffer *buffer, struct text json);

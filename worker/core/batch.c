@@ -54,13 +54,18 @@ struct record *batch_append(struct batch *batch)
 	return record;
 }
 
-void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch)
+void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch,
+	instant_t timestamp)
 {
+	if (timestamp > INSTANT_MAX)
+		timestamp = INSTANT_NONE;
 	for (size_t i = 0; i < batch->spans_count; i++) {
 		struct span *span = &batch->spans[i];
 		if (span->input == input && span->partition == partition) {
 			assert(offset >= span->end && epoch == span->epoch);
 			span->end = offset + 1;
+			if (timestamp > span->newest)
+				span->newest = timestamp;
 			return;
 		}
 	}
@@ -71,6 +76,7 @@ void batch_cover(struct batch *batch, enum input input, int32_t partition, int64
 		.begin = begin,
 		.end = offset + 1,
 		.epoch = epoch,
+		.newest = timestamp,
 	};
 }
 

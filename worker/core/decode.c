@@ -36,6 +36,14 @@ static bool kind_of_record(struct text name, enum event_kind *ret_kind)
 		[EVENT_CONSUME] = TEXT_CONSTANT("drawdown.Consume"),
 		[EVENT_GRANT] = TEXT_CONSTANT("drawdown.Grant"),
 		[EVENT_VOID] = TEXT_CONSTANT("drawdown.Void"),
+		[EVENT_CONFIRM_PAYMENT] = TEXT_CONSTANT("drawdown.ConfirmPayment"),
+		[EVENT_REVERSE] = TEXT_CONSTANT("drawdown.Reverse"),
+		[EVENT_CONFIGURE] = TEXT_CONSTANT("drawdown.Configure"),
+		[EVENT_RESERVE] = TEXT_CONSTANT("drawdown.Reserve"),
+		[EVENT_SETTLE] = TEXT_CONSTANT("drawdown.Settle"),
+		[EVENT_EXTEND] = TEXT_CONSTANT("drawdown.Extend"),
+		[EVENT_RELEASE] = TEXT_CONSTANT("drawdown.Release"),
+		[EVENT_ADVANCE] = TEXT_CONSTANT("drawdown.Advance"),
 	};
 	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
 		if (text_equal(name, names[kind])) {

@@ -6,6 +6,14 @@
 #include "json_parse.h"
 #include "json_write.h"
 
+/* What the value of a field is made of, where something is looked for in it. */
+enum inside {
+	INSIDE_NOTHING,
+	INSIDE_MEMBERS,
+	INSIDE_COST,
+	INSIDE_THRESHOLDS,
+};
+
 /* Where the parse stands. Objects in which nothing is looked for are passed over by depth alone. */
 struct walk {
 	struct text json;
@@ -14,13 +22,17 @@ struct walk {
 	struct defect *defect;
 	unsigned depth;
 	enum field field;	 /* at depth 1: whose value comes next */
-	enum field cost_field;	 /* at depth 2 within cost */
+	enum inside inside;	 /* from depth 2 on */
 	struct members *members; /* at depth 2 within a map: where its members go */
 	struct member *member;	 /* whose value comes next; NULL: no room */
+	enum field part;	 /* at depth 2 within cost, at depth 3 within a threshold */
+	bool in_threshold;	 /* an object of the list, not an array in its place */
 	uint32_t seen;
 };
 
 static_assert(FIELD_COUNT <= 32, "seen has a bit for each field");
+#define SEEN_OF_THRESHOLD \
+	(1u << FIELD_THRESHOLD_AMOUNT | 1u << FIELD_THRESHOLD_PERCENT | 1u << FIELD_THRESHOLD_HYSTERESIS)
 
 /* Texts without escapes lie in the JSON itself; others are in a buffer that yajl uses again. */
 static struct text keep(const struct walk *walk, const char *data, size_t size)
@@ -32,28 +44,30 @@ static struct text keep(const struct walk *walk, const char *data, size_t size)
 	return arena_copy(walk->arena, size ? text : TEXT_LITERAL(""));
 }
 
+/* Where a value at this place goes; NULL: nobody looks at it. */
+static struct value *find_slot(const struct walk *walk)
+{
+	if (walk->depth == 1)
+		return walk->field == FIELD_NONE ? NULL : &walk->fields->values[walk->field];
+	if (walk->depth == 2 && walk->inside == INSIDE_MEMBERS)
+		return walk->member ? &walk->member->value : NULL;
+	bool has_part = (walk->depth == 2 && walk->inside == INSIDE_COST) || (walk->depth == 3 && walk->in_threshold);
+	return has_part && walk->part != FIELD_NONE ? &walk->fields->values[walk->part] : NULL;
+}
+
 static int take_value(struct walk *walk, struct value value)
 {
 	if (walk->depth == 0)
 		return defect_fill(walk->defect, "malformed_json", "the value is not a JSON object");
-	if (walk->depth == 1 && walk->field != FIELD_NONE)
-		walk->fields->values[walk->field] = value;
-	else if (walk->depth == 2 && walk->members && walk->member)
-		/* null means absent only for fields: in a map it is no value that a map can have */
-		walk->member->value = value.type == VALUE_ABSENT ? (struct value){.type = VALUE_OTHER} : value;
-	else if (walk->depth == 2 && walk->field == FIELD_COST && walk->cost_field != FIELD_NONE)
-		walk->fields->values[walk->cost_field] = value;
+	struct value *slot = find_slot(walk);
+	if (slot)
+		*slot = value;
+	/* null means absent only for fields: in a map it is no value that a map can have */
+	if (slot && walk->depth == 2 && walk->inside == INSIDE_MEMBERS && value.type == VALUE_ABSENT)
+		slot->type = VALUE_OTHER;
+	if (walk->depth == 2 && walk->inside == INSIDE_THRESHOLDS)
+		fields_append_threshold(walk->fields, VALUE_OTHER); /* an object comes to its list when it ends */
 	return 1;
-}
-
-/* Is a value at this place looked at? If not, it need not be kept. */
-static bool is_wanted(const struct walk *walk)
-{
-	if (walk->depth == 1)
-		return walk->field != FIELD_NONE;
-	if (walk->depth != 2)
-		return false;
-	return walk->members ? walk->member != NULL : walk->field == FIELD_COST && walk->cost_field != FIELD_NONE;
 }
 
 static int on_null(void *context)
@@ -69,7 +83,7 @@ static int on_boolean(void *context, int boolean)
 static int on_number(void *context, const char *data, size_t size)
 {
 	struct walk *walk = context;
-	if (!is_wanted(walk))
+	if (!find_slot(walk))
 		return take_value(walk, (struct value){.type = VALUE_OTHER});
 	return take_value(walk, (struct value){.type = VALUE_NUMBER, .text = keep(walk, data, size)});
 }
@@ -77,7 +91,7 @@ static int on_number(void *context, const char *data, size_t size)
 static int on_string(void *context, const unsigned char *data, size_t size)
 {
 	struct walk *walk = context;
-	if (!is_wanted(walk))
+	if (!find_slot(walk))
 		return take_value(walk, (struct value){.type = VALUE_OTHER});
 	return take_value(walk, (struct value){.type = VALUE_STRING, .text = keep(walk, (const char *)data, size)});
 }
@@ -96,10 +110,17 @@ static int on_start_map(void *context)
 	struct walk *walk = context;
 	if (walk->depth == 1 && walk->field != FIELD_NONE) {
 		walk->members = fields_members(walk->fields, walk->field);
+		walk->inside = walk->members		   ? INSIDE_MEMBERS
+			       : walk->field == FIELD_COST ? INSIDE_COST
+							   : INSIDE_NOTHING;
 		enum value_type type = walk->members		   ? VALUE_MEMBERS
 				       : walk->field == FIELD_COST ? VALUE_OBJECT
 								   : VALUE_OTHER;
 		(void)take_value(walk, (struct value){.type = type});
+	} else if (walk->depth == 2 && walk->inside == INSIDE_THRESHOLDS) {
+		fields_begin_threshold(walk->fields);
+		walk->in_threshold = true;
+		walk->seen &= ~SEEN_OF_THRESHOLD;
 	} else if (walk->depth > 1) {
 		(void)take_value(walk, (struct value){.type = VALUE_OTHER});
 	}
@@ -109,7 +130,12 @@ static int on_start_map(void *context)
 static int on_start_array(void *context)
 {
 	struct walk *walk = context;
-	return take_value(walk, (struct value){.type = VALUE_OTHER}) && descend(walk);
+	bool is_list = walk->depth == 1 && walk->field == FIELD_THRESHOLDS;
+	if (!take_value(walk, (struct value){.type = is_list ? VALUE_LIST : VALUE_OTHER}))
+		return 0;
+	if (is_list)
+		walk->inside = INSIDE_THRESHOLDS;
+	return descend(walk);
 }
 
 static int on_end(void *context)
@@ -117,8 +143,14 @@ static int on_end(void *context)
 	struct walk *walk = context;
 	walk->depth--;
 	if (walk->depth == 1) {
+		walk->inside = INSIDE_NOTHING;
 		walk->members = NULL;
-		walk->cost_field = FIELD_NONE;
+		walk->part = FIELD_NONE;
+	}
+	if (walk->depth == 2 && walk->in_threshold) {
+		fields_append_threshold(walk->fields, VALUE_OBJECT);
+		walk->in_threshold = false;
+		walk->part = FIELD_NONE;
 	}
 	return 1;
 }
@@ -141,13 +173,16 @@ static int on_map_key(void *context, const unsigned char *data, size_t size)
 		walk->field = field_find(name);
 		return note_field(walk, walk->field);
 	}
-	if (walk->depth == 2 && walk->members) {
+	if (walk->depth == 2 && walk->inside == INSIDE_MEMBERS) {
 		walk->member = members_append(walk->members);
 		if (walk->member)
 			walk->member->name = keep(walk, name.data, name.size);
-	} else if (walk->depth == 2 && walk->field == FIELD_COST) {
-		walk->cost_field = field_find_in_cost(name);
-		return note_field(walk, walk->cost_field);
+	} else if (walk->depth == 2 && walk->inside == INSIDE_COST) {
+		walk->part = field_find_in_cost(name);
+		return note_field(walk, walk->part);
+	} else if (walk->depth == 3 && walk->in_threshold) {
+		walk->part = field_find_in_threshold(name);
+		return note_field(walk, walk->part);
 	}
 	return 1;
 }
@@ -177,7 +212,7 @@ bool decode_json_fields(struct text json, struct arena *arena, struct fields *re
 		.fields = ret_fields,
 		.defect = ret_defect,
 		.field = FIELD_NONE,
-		.cost_field = FIELD_NONE};
+		.part = FIELD_NONE};
 	size_t offset;
 	fields_init(ret_fields);
 	enum json_parsed parsed = json_parse(json, &callbacks, &walk, arena, &offset);

@@ -33,7 +33,7 @@ static struct result result_of_receipt(const struct receipt *receipt)
 bool reject_is_of_record(enum reject_code code)
 {
 	return code == REJECT_NOT_PERMITTED || code == REJECT_TOO_OLD || code == REJECT_IN_THE_FUTURE ||
-	       code == REJECT_RESERVED_ID || code == REJECT_INVALID_PERIOD;
+	       code == REJECT_RESERVED_ID || code == REJECT_INVALID_PERIOD || code == REJECT_NOT_DUE;
 }
 
 bool record_is_permitted(const struct record *record)
@@ -42,7 +42,7 @@ bool record_is_permitted(const struct record *record)
 }
 
 /* What is wrong with the record whatever the state: the same answer at every reading. */
-static enum reject_code check_record(const struct record *record, const struct rules *rules)
+static enum reject_code check_record(const struct record *record, const struct rules *rules, instant_t receipts_from)
 {
 	const struct event *event = &record->event;
 	const struct grant_terms *terms = event->terms;
@@ -50,6 +50,8 @@ static enum reject_code check_record(const struct record *record, const struct r
 
 	if (!record_is_permitted(record))
 		return REJECT_NOT_PERMITTED;
+	if (receipts_from != INSTANT_NONE && record->source.timestamp < receipts_from)
+		return REJECT_TOO_OLD; /* offsets were set back beyond the receipts that prove it new */
 	if (event->created_at != INSTANT_NONE) {
 		if (event->created_at < record->source.timestamp - rules->dedupe_window)
 			return REJECT_TOO_OLD;
@@ -64,10 +66,12 @@ static enum reject_code check_record(const struct record *record, const struct r
 			terms->expire_at <= terms->effective_at)
 			return REJECT_INVALID_PERIOD;
 	}
+	if (event->kind == EVENT_ADVANCE && record->source.timestamp < event->due_at)
+		return REJECT_NOT_DUE;
 	return REJECT_NONE;
 }
 
-bool dedupe_decide(struct record *record, const struct rules *rules)
+bool dedupe_decide(struct record *record, const struct rules *rules, instant_t receipts_from)
 {
 	const struct receipt *receipt = record->key_slot->receipt;
 
@@ -76,7 +80,7 @@ bool dedupe_decide(struct record *record, const struct rules *rules)
 		record->result.recalled = true;
 		return true;
 	}
-	enum reject_code code = check_record(record, rules);
+	enum reject_code code = check_record(record, rules, receipts_from);
 	if (code != REJECT_NONE) {
 		record->result = (struct result){
 			.kind = RESULT_REJECTED, .code = code, .requested_amount = record->event.amount};

@@ -26,6 +26,18 @@ struct text encode_balance(struct arena *arena, const struct account *account, c
 	return buffer_finish(&buffer);
 }
 
+struct text encode_notification(
+	struct arena *arena, const struct notification *notification, const struct encoding *encoding)
+{
+	struct buffer buffer;
+	buffer_init(&buffer, arena);
+	if (encoding->format == FORMAT_JSON)
+		encode_json_notification(&buffer, notification, encoding);
+	else
+		encode_avro_notification(&buffer, notification, encoding);
+	return buffer_finish(&buffer);
+}
+
 struct text encode_outcome(struct arena *arena, const struct record *record, const struct encoding *encoding)
 {
 	struct buffer buffer;
@@ -48,18 +60,40 @@ struct text encode_event(struct arena *arena, const struct event *event, enum ou
 	return buffer_finish(&buffer);
 }
 
+/* A slash behind each part: no id has one. */
+static void put_account(struct buffer *buffer, const struct account_key *account)
+{
+	buffer_put_text(buffer, account->customer_id);
+	buffer_put_byte(buffer, '/');
+	buffer_put_text(buffer, account->currency_id);
+	buffer_put_byte(buffer, '/');
+	buffer_put_text(buffer, account->resource_id);
+	buffer_put_byte(buffer, '/');
+}
+
 struct text encode_entry_id(struct arena *arena, const struct ledger_entry *entry)
 {
-	const struct account_key *account = entry->account;
 	struct buffer buffer;
 	buffer_init(&buffer, arena);
-	buffer_put_text(&buffer, account->customer_id);
-	buffer_put_byte(&buffer, '/');
-	buffer_put_text(&buffer, account->currency_id);
-	buffer_put_byte(&buffer, '/');
-	buffer_put_text(&buffer, account->resource_id);
-	buffer_put_byte(&buffer, '/');
+	put_account(&buffer, entry->account);
 	json_put_integer(&buffer, entry->seq);
+	return buffer_finish(&buffer);
+}
+
+struct text encode_notification_id(
+	struct arena *arena, const struct notification *notification, const struct encoding *encoding)
+{
+	const struct source_position *source = &notification->source;
+	struct buffer buffer;
+	buffer_init(&buffer, arena);
+	put_account(&buffer, notification->account);
+	buffer_put_text(&buffer, text_of(encoding->input_topics[source->input]));
+	buffer_put_byte(&buffer, '/');
+	json_put_integer(&buffer, source->partition);
+	buffer_put_byte(&buffer, '/');
+	json_put_integer(&buffer, source->offset);
+	buffer_put_byte(&buffer, '/');
+	json_put_integer(&buffer, notification->ordinal);
 	return buffer_finish(&buffer);
 }
 

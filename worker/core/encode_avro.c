@@ -12,9 +12,18 @@ enum record_name {
 	RECORD_CONSUME,
 	RECORD_GRANT,
 	RECORD_VOID,
+	RECORD_CONFIRM_PAYMENT,
+	RECORD_REVERSE,
+	RECORD_CONFIGURE,
+	RECORD_RESERVE,
+	RECORD_SETTLE,
+	RECORD_EXTEND,
+	RECORD_RELEASE,
+	RECORD_ADVANCE,
 	RECORD_LEDGER_ENTRY,
 	RECORD_BALANCE,
 	RECORD_OUTCOME,
+	RECORD_NOTIFICATION,
 	RECORD_COUNT,
 };
 
@@ -22,9 +31,18 @@ static const char *const record_names[RECORD_COUNT] = {
 	[RECORD_CONSUME] = "drawdown.Consume",
 	[RECORD_GRANT] = "drawdown.Grant",
 	[RECORD_VOID] = "drawdown.Void",
+	[RECORD_CONFIRM_PAYMENT] = "drawdown.ConfirmPayment",
+	[RECORD_REVERSE] = "drawdown.Reverse",
+	[RECORD_CONFIGURE] = "drawdown.Configure",
+	[RECORD_RESERVE] = "drawdown.Reserve",
+	[RECORD_SETTLE] = "drawdown.Settle",
+	[RECORD_EXTEND] = "drawdown.Extend",
+	[RECORD_RELEASE] = "drawdown.Release",
+	[RECORD_ADVANCE] = "drawdown.Advance",
 	[RECORD_LEDGER_ENTRY] = "drawdown.LedgerEntry",
 	[RECORD_BALANCE] = "drawdown.Balance",
 	[RECORD_OUTCOME] = "drawdown.Outcome",
+	[RECORD_NOTIFICATION] = "drawdown.Notification",
 };
 
 static uint64_t fingerprints[RECORD_COUNT];
@@ -114,16 +132,35 @@ static void put_freshness(struct buffer *buffer, const struct freshness *freshne
 	avro_put_optional_instant(buffer, freshness->event_time);
 }
 
+/* Amount and percent of a threshold: the one that it is, and null. */
+static void put_threshold(struct buffer *buffer, const struct threshold *threshold)
+{
+	avro_put_optional_credit(buffer, !threshold->is_percent, threshold->amount);
+	avro_put_optional_integer(buffer, threshold->is_percent, threshold->percent);
+}
+
+static void put_alerts(struct buffer *buffer, const struct alerts *alerts)
+{
+	if (alerts->count > 0)
+		avro_put_long(buffer, (int64_t)alerts->count);
+	for (size_t i = 0; i < alerts->count; i++) {
+		put_threshold(buffer, &alerts->items[i].threshold);
+		avro_put_long(buffer, alerts->items[i].state); /* the symbols stand in the order of the enum */
+	}
+	avro_put_long(buffer, 0); /* no further block */
+}
+
 void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding)
 {
 	put_header(buffer, RECORD_BALANCE);
 	put_account(buffer, account->key.customer_id, account->key.currency_id, account->key.resource_id);
 	avro_put_credit(buffer, account->balance);
 	avro_put_credit(buffer, account->held);
-	avro_put_credit(buffer, encode_spendable(account));
+	avro_put_credit(buffer, encode_spendable(account->balance, account->held));
 	avro_put_credit(buffer, account->granted);
 	avro_put_credit(buffer, account->consumed);
 	avro_put_long(buffer, account->seq);
+	put_alerts(buffer, &account->alerts);
 	put_freshness(buffer, &account->freshness, encoding);
 	avro_put_optional_instant(buffer, account->clock);
 }
@@ -139,11 +176,35 @@ void encode_avro_outcome(struct buffer *buffer, const struct record *record, con
 	avro_put_string(buffer, text_of(event_kind_name(event->kind)));
 	avro_put_long(buffer, result->kind - RESULT_APPLIED);
 	avro_put_optional_string(buffer, text_of(reject_code_name(result->code)));
-	avro_put_optional_credit(buffer, encode_has_requested(event), result->requested_amount);
+	avro_put_optional_credit(buffer, event_has_requested(event), result->requested_amount);
 	avro_put_credit(buffer, result->applied_amount);
 	avro_put_optional_seq(buffer, result->first_seq);
 	avro_put_optional_seq(buffer, result->last_seq);
 	avro_put_optional_credit(buffer, result->has_balance, result->balance);
+	put_source(buffer, encoding->input_topics[source->input], source->partition, source->offset);
+}
+
+void encode_avro_notification(
+	struct buffer *buffer, const struct notification *notification, const struct encoding *encoding)
+{
+	const struct account_key *account = notification->account;
+	const struct source_position *source = &notification->source;
+	put_header(buffer, RECORD_NOTIFICATION);
+	avro_put_string(buffer, encode_notification_id(buffer->arena, notification, encoding));
+	avro_put_string(buffer, text_of(notification_type_name(notification->type)));
+	put_account(buffer, account->customer_id, account->currency_id, account->resource_id);
+	avro_put_optional_string(buffer, notification->grant_id);
+	avro_put_optional_credit(buffer, notification->has_amount, notification->amount);
+	avro_put_long(buffer, notification->has_threshold);
+	if (notification->has_threshold)
+		put_threshold(buffer, &notification->threshold);
+	avro_put_optional_credit(buffer, notification->has_threshold, notification->level);
+	avro_put_credit(buffer, notification->balance);
+	avro_put_credit(buffer, notification->held);
+	avro_put_credit(buffer, encode_spendable(notification->balance, notification->held));
+	avro_put_long(buffer, notification->seq);
+	avro_put_optional_string(buffer, notification->idempotency_key);
+	avro_put_long(buffer, notification->recorded_at);
 	put_source(buffer, encoding->input_topics[source->input], source->partition, source->offset);
 }
 
@@ -164,8 +225,78 @@ static void put_grant(struct buffer *buffer, const struct event *event)
 	}
 	avro_put_optional_string(buffer, event->comment);
 	avro_put_optional_members(buffer, terms->metadata);
-	avro_put_boolean(buffer, false); /* awaitPaymentConfirmation */
-	avro_put_optional_instant(buffer, event->created_at);
+	avro_put_boolean(buffer, terms->await_payment);
+}
+
+static void put_settings(struct buffer *buffer, const struct account_settings *settings)
+{
+	const struct thresholds *thresholds = &settings->thresholds;
+	avro_put_optional_integer(buffer, settings->has_over_limit,
+		settings->over_limit); /* the symbols stand in the order of the enum */
+	avro_put_optional_credit(buffer, settings->has_overdraft_limit, settings->overdraft_limit);
+	avro_put_long(buffer, settings->has_thresholds);
+	if (!settings->has_thresholds)
+		return;
+	if (thresholds->count > 0)
+		avro_put_long(buffer, (int64_t)thresholds->count);
+	for (size_t i = 0; i < thresholds->count; i++) {
+		put_threshold(buffer, &thresholds->items[i]);
+		avro_put_long(buffer, thresholds->items[i].hysteresis);
+	}
+	avro_put_long(buffer, 0); /* no further block */
+}
+
+static void put_end(struct buffer *buffer, const struct hold_terms *hold)
+{
+	avro_put_optional_integer(buffer, hold->expires_at == INSTANT_NONE, encode_ttl_seconds(hold));
+	avro_put_optional_instant(buffer, hold->expires_at);
+}
+
+/* What stands in the record between the key and createdAt. */
+static void put_kind(struct buffer *buffer, const struct event *event)
+{
+	switch (event->kind) {
+	case EVENT_CONSUME:
+		avro_put_credit(buffer, event->amount);
+		return;
+	case EVENT_GRANT:
+		put_grant(buffer, event);
+		return;
+	case EVENT_VOID:
+	case EVENT_CONFIRM_PAYMENT:
+		avro_put_string(buffer, event->grant_id);
+		avro_put_optional_string(buffer, event->comment);
+		return;
+	case EVENT_REVERSE:
+		avro_put_string(buffer, event->reversal->reversed_key);
+		avro_put_optional_credit(buffer, event_has_requested(event), event->amount);
+		return;
+	case EVENT_CONFIGURE:
+		put_settings(buffer, event->settings);
+		return;
+	case EVENT_RESERVE:
+		avro_put_string(buffer, event->hold->reservation_id);
+		avro_put_credit(buffer, event->amount);
+		put_end(buffer, event->hold);
+		return;
+	case EVENT_SETTLE:
+		avro_put_string(buffer, event->hold->reservation_id);
+		avro_put_credit(buffer, event->amount);
+		return;
+	case EVENT_EXTEND:
+		avro_put_string(buffer, event->hold->reservation_id);
+		put_end(buffer, event->hold);
+		return;
+	case EVENT_RELEASE:
+		avro_put_string(buffer, event->hold->reservation_id);
+		return;
+	case EVENT_ADVANCE:
+		avro_put_long(buffer, event->due_at);
+		return;
+	case EVENT_KIND_COUNT:
+		break;
+	}
+	abort();
 }
 
 void encode_avro_event(struct buffer *buffer, const struct event *event)
@@ -174,25 +305,20 @@ void encode_avro_event(struct buffer *buffer, const struct event *event)
 		[EVENT_CONSUME] = RECORD_CONSUME,
 		[EVENT_GRANT] = RECORD_GRANT,
 		[EVENT_VOID] = RECORD_VOID,
+		[EVENT_CONFIRM_PAYMENT] = RECORD_CONFIRM_PAYMENT,
+		[EVENT_REVERSE] = RECORD_REVERSE,
+		[EVENT_CONFIGURE] = RECORD_CONFIGURE,
+		[EVENT_RESERVE] = RECORD_RESERVE,
+		[EVENT_SETTLE] = RECORD_SETTLE,
+		[EVENT_EXTEND] = RECORD_EXTEND,
+		[EVENT_RELEASE] = RECORD_RELEASE,
+		[EVENT_ADVANCE] = RECORD_ADVANCE,
 	};
 	put_header(buffer, records[event->kind]);
 	put_account(buffer, event->customer_id, event->currency_id, event->resource_id);
 	avro_put_string(buffer, event->idempotency_key);
-	switch (event->kind) {
-	case EVENT_CONSUME:
-		avro_put_credit(buffer, event->amount);
-		avro_put_optional_instant(buffer, event->created_at);
+	put_kind(buffer, event);
+	avro_put_optional_instant(buffer, event->created_at);
+	if (event->kind == EVENT_CONSUME)
 		avro_put_optional_members(buffer, event->dimensions);
-		break;
-	case EVENT_GRANT:
-		put_grant(buffer, event);
-		break;
-	case EVENT_VOID:
-		avro_put_string(buffer, event->grant_id);
-		avro_put_optional_string(buffer, event->comment);
-		avro_put_optional_instant(buffer, event->created_at);
-		break;
-	case EVENT_KIND_COUNT:
-		abort();
-	}
 }

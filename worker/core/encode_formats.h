@@ -6,35 +6,46 @@
 #ifndef DRAWDOWN_CORE_ENCODE_FORMATS_H
 #define DRAWDOWN_CORE_ENCODE_FORMATS_H
 
+#include <assert.h>
+
 #include "buffer.h"
 #include "drawdown/encode.h"
 
 void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding);
 void encode_json_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding);
 void encode_json_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding);
+void encode_json_notification(
+	struct buffer *buffer, const struct notification *notification, const struct encoding *encoding);
 void encode_json_event(struct buffer *buffer, const struct event *event);
 
 /* Single-object framing: header and record. */
 void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding);
 void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding);
 void encode_avro_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding);
+void encode_avro_notification(
+	struct buffer *buffer, const struct notification *notification, const struct encoding *encoding);
 void encode_avro_event(struct buffer *buffer, const struct event *event);
 
 /* What both say. */
 
 /* customer/currency/resource or empty/seq: the same at every re-emission. */
 struct text encode_entry_id(struct arena *arena, const struct ledger_entry *entry);
-static inline bool encode_has_requested(const struct event *event)
-{
-	return event->kind != EVENT_VOID;
-}
+/* customer/currency/resource or empty/topic/partition/offset/ordinal: likewise. */
+struct text encode_notification_id(
+	struct arena *arena, const struct notification *notification, const struct encoding *encoding);
 /* Absent where it follows from the key. */
 struct text encode_given_grant_id(const struct event *event);
-static inline credit_t encode_spendable(const struct account *account)
+static inline credit_t encode_spendable(credit_t balance, credit_t held)
 {
 	credit_t spendable;
-	bool fits = credit_subtract(account->balance, account->held, &spendable);
+	bool fits = credit_subtract(balance, held, &spendable);
 	return fits ? spendable : -CREDIT_MAX;
+}
+/* Inputs know no part of a second. */
+static inline int64_t encode_ttl_seconds(const struct hold_terms *hold)
+{
+	assert(hold->ttl % INSTANT_SECOND == 0);
+	return hold->ttl / INSTANT_SECOND;
 }
 
 #endif

@@ -81,16 +81,41 @@ static void put_freshness_field(
 	buffer_put_byte(buffer, '}');
 }
 
+/* Amount and percent of a threshold: the one that it is, and null. */
+static void put_threshold_fields(struct buffer *buffer, const struct threshold *threshold)
+{
+	put_optional_credit_field(buffer, TEXT_LITERAL("amount"), !threshold->is_percent, threshold->amount);
+	if (threshold->is_percent)
+		json_put_integer_field(buffer, TEXT_LITERAL("percent"), threshold->percent);
+	else
+		json_put_null_field(buffer, TEXT_LITERAL("percent"));
+}
+
+static void put_alerts_field(struct buffer *buffer, const struct alerts *alerts)
+{
+	json_put_name(buffer, TEXT_LITERAL("thresholds"));
+	buffer_put_byte(buffer, '[');
+	for (size_t i = 0; i < alerts->count; i++) {
+		const struct alert *alert = &alerts->items[i];
+		buffer_put_text(buffer, i > 0 ? TEXT_LITERAL(",{") : TEXT_LITERAL("{"));
+		put_threshold_fields(buffer, &alert->threshold);
+		json_put_string_field(buffer, TEXT_LITERAL("state"), text_of(alert_state_name(alert->state)));
+		buffer_put_byte(buffer, '}');
+	}
+	buffer_put_byte(buffer, ']');
+}
+
 void encode_json_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding)
 {
 	buffer_put_byte(buffer, '{');
 	put_account_fields(buffer, account->key.customer_id, account->key.currency_id, account->key.resource_id);
 	json_put_credit_field(buffer, TEXT_LITERAL("balance"), account->balance);
 	json_put_credit_field(buffer, TEXT_LITERAL("held"), account->held);
-	json_put_credit_field(buffer, TEXT_LITERAL("spendable"), encode_spendable(account));
+	json_put_credit_field(buffer, TEXT_LITERAL("spendable"), encode_spendable(account->balance, account->held));
 	json_put_credit_field(buffer, TEXT_LITERAL("granted"), account->granted);
 	json_put_credit_field(buffer, TEXT_LITERAL("consumed"), account->consumed);
 	json_put_integer_field(buffer, TEXT_LITERAL("seq"), account->seq);
+	put_alerts_field(buffer, &account->alerts);
 	put_freshness_field(buffer, &account->freshness, encoding);
 	json_put_instant_field(buffer, TEXT_LITERAL("recordedAt"), account->clock);
 	buffer_put_byte(buffer, '}');
@@ -108,11 +133,44 @@ void encode_json_outcome(struct buffer *buffer, const struct record *record, con
 	json_put_string_field(buffer, TEXT_LITERAL("outcome"), text_of(result_kind_name(result->kind)));
 	json_put_string_field(buffer, TEXT_LITERAL("code"), text_of(reject_code_name(result->code)));
 	put_optional_credit_field(
-		buffer, TEXT_LITERAL("requestedAmount"), encode_has_requested(event), result->requested_amount);
+		buffer, TEXT_LITERAL("requestedAmount"), event_has_requested(event), result->requested_amount);
 	json_put_credit_field(buffer, TEXT_LITERAL("appliedAmount"), result->applied_amount);
 	put_seq_field(buffer, TEXT_LITERAL("firstSeq"), result->first_seq);
 	put_seq_field(buffer, TEXT_LITERAL("lastSeq"), result->last_seq);
 	put_optional_credit_field(buffer, TEXT_LITERAL("balance"), result->has_balance, result->balance);
+	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
+		source->offset);
+	buffer_put_byte(buffer, '}');
+}
+
+void encode_json_notification(
+	struct buffer *buffer, const struct notification *notification, const struct encoding *encoding)
+{
+	const struct account_key *account = notification->account;
+	const struct source_position *source = &notification->source;
+	buffer_put_byte(buffer, '{');
+	json_put_string_field(
+		buffer, TEXT_LITERAL("notificationId"), encode_notification_id(buffer->arena, notification, encoding));
+	json_put_string_field(buffer, TEXT_LITERAL("type"), text_of(notification_type_name(notification->type)));
+	put_account_fields(buffer, account->customer_id, account->currency_id, account->resource_id);
+	json_put_string_field(buffer, TEXT_LITERAL("grantId"), notification->grant_id);
+	put_optional_credit_field(buffer, TEXT_LITERAL("amount"), notification->has_amount, notification->amount);
+	json_put_name(buffer, TEXT_LITERAL("threshold"));
+	if (notification->has_threshold) {
+		buffer_put_byte(buffer, '{');
+		put_threshold_fields(buffer, &notification->threshold);
+		buffer_put_byte(buffer, '}');
+	} else {
+		buffer_put_text(buffer, TEXT_LITERAL("null"));
+	}
+	put_optional_credit_field(buffer, TEXT_LITERAL("level"), notification->has_threshold, notification->level);
+	json_put_credit_field(buffer, TEXT_LITERAL("balance"), notification->balance);
+	json_put_credit_field(buffer, TEXT_LITERAL("held"), notification->held);
+	json_put_credit_field(
+		buffer, TEXT_LITERAL("spendable"), encode_spendable(notification->balance, notification->held));
+	json_put_integer_field(buffer, TEXT_LITERAL("seq"), notification->seq);
+	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), notification->idempotency_key);
+	json_put_instant_field(buffer, TEXT_LITERAL("recordedAt"), notification->recorded_at);
 	put_source_field(buffer, TEXT_LITERAL("source"), encoding->input_topics[source->input], source->partition,
 		source->offset);
 	buffer_put_byte(buffer, '}');
@@ -148,6 +206,47 @@ static void put_terms(struct buffer *buffer, const struct grant_terms *terms)
 	put_given_string(buffer, TEXT_LITERAL("displayName"), terms->display_name);
 	if (terms->metadata.data)
 		json_put_raw_field(buffer, TEXT_LITERAL("metadata"), terms->metadata);
+	if (terms->await_payment)
+		json_put_raw_field(buffer, TEXT_LITERAL("awaitPaymentConfirmation"), TEXT_LITERAL("true"));
+}
+
+static void put_hold(struct buffer *buffer, const struct event *event)
+{
+	const struct hold_terms *hold = event->hold;
+	json_put_string_field(buffer, TEXT_LITERAL("reservationId"), hold->reservation_id);
+	if (event->kind != EVENT_RESERVE && event->kind != EVENT_EXTEND)
+		return;
+	if (hold->expires_at == INSTANT_NONE)
+		json_put_integer_field(buffer, TEXT_LITERAL("ttlSeconds"), encode_ttl_seconds(hold));
+	put_given_instant(buffer, TEXT_LITERAL("expiresAt"), hold->expires_at);
+}
+
+static void put_thresholds_field(struct buffer *buffer, const struct thresholds *thresholds)
+{
+	json_put_name(buffer, TEXT_LITERAL("thresholds"));
+	buffer_put_byte(buffer, '[');
+	for (size_t i = 0; i < thresholds->count; i++) {
+		const struct threshold *threshold = &thresholds->items[i];
+		buffer_put_text(buffer, i > 0 ? TEXT_LITERAL(",{") : TEXT_LITERAL("{"));
+		if (threshold->is_percent)
+			json_put_integer_field(buffer, TEXT_LITERAL("percent"), threshold->percent);
+		else
+			json_put_credit_field(buffer, TEXT_LITERAL("amount"), threshold->amount);
+		json_put_integer_field(buffer, TEXT_LITERAL("hysteresis"), threshold->hysteresis);
+		buffer_put_byte(buffer, '}');
+	}
+	buffer_put_byte(buffer, ']');
+}
+
+static void put_settings(struct buffer *buffer, const struct account_settings *settings)
+{
+	if (settings->has_over_limit)
+		json_put_string_field(
+			buffer, TEXT_LITERAL("overLimit"), text_of(over_limit_name(settings->over_limit)));
+	if (settings->has_overdraft_limit)
+		json_put_credit_field(buffer, TEXT_LITERAL("overdraftLimit"), settings->overdraft_limit);
+	if (settings->has_thresholds)
+		put_thresholds_field(buffer, &settings->thresholds);
 }
 
 void encode_json_event(struct buffer *buffer, const struct event *event)
@@ -158,11 +257,19 @@ void encode_json_event(struct buffer *buffer, const struct event *event)
 	json_put_string_field(buffer, TEXT_LITERAL("currencyId"), event->currency_id);
 	put_given_string(buffer, TEXT_LITERAL("resourceId"), event->resource_id);
 	json_put_string_field(buffer, TEXT_LITERAL("idempotencyKey"), event->idempotency_key);
-	if (event->kind != EVENT_VOID)
+	if (event_has_requested(event))
 		json_put_credit_field(buffer, TEXT_LITERAL("amount"), event->amount);
 	put_given_string(buffer, TEXT_LITERAL("grantId"), encode_given_grant_id(event));
 	if (event->terms)
 		put_terms(buffer, event->terms);
+	if (event->reversal)
+		json_put_string_field(buffer, TEXT_LITERAL("reversedKey"), event->reversal->reversed_key);
+	if (event->hold)
+		put_hold(buffer, event);
+	if (event->settings)
+		put_settings(buffer, event->settings);
+	if (event->kind == EVENT_ADVANCE)
+		json_put_instant_field(buffer, TEXT_LITERAL("dueAt"), event->due_at);
 	put_given_string(buffer, TEXT_LITERAL("comment"), event->comment);
 	if (event->dimensions.data)
 		json_put_raw_field(buffer, TEXT_LITERAL("dimensions"), event->dimensions);

@@ -26,7 +26,8 @@ void ledger_write(struct occasion *occasion, enum ledger_event event_type, struc
 	/* What is posted is the grant's remainder already. */
 	if (event_type != LEDGER_CREDITS_GRANTED)
 		fits = credit_add(grant->remaining, amount, &grant->remaining);
-	assert(fits && (grant->grant_type == GRANT_OVERDRAFT ? grant->remaining <= 0 : grant->remaining >= 0));
+	assert(fits);
+	assert(grant->grant_type == GRANT_OVERDRAFT ? grant->remaining <= 0 : grant->remaining >= grant->held);
 
 	account->touched = true;
 	*append_entry(occasion->work) = (struct ledger_entry){
@@ -60,31 +61,32 @@ void ledger_close(struct occasion *occasion, enum result_kind outcome)
 	}
 }
 
-static void note_grant_ended(struct lane_work *work, const struct grant_ended *ended)
+void ledger_note_grant_made(struct occasion *occasion, const struct grant_made *made)
 {
-	if (work->grants_ended_count == work->grants_ended_capacity) {
-		size_t capacity = work->grants_ended_capacity ? work->grants_ended_capacity * 2 : 64;
-		struct grant_ended *grown = arena_alloc_array(&work->arena, capacity, sizeof *grown);
-		if (work->grants_ended_count)
-			memcpy(grown, work->grants_ended, work->grants_ended_count * sizeof *grown);
-		work->grants_ended = grown;
-		work->grants_ended_capacity = capacity;
+	struct lane_work *work = occasion->work;
+
+	if (work->grants_made_count == work->grants_made_capacity) {
+		size_t capacity = work->grants_made_capacity ? work->grants_made_capacity * 2 : 64;
+		struct grant_made *grown = arena_alloc_array(&work->arena, capacity, sizeof *grown);
+		if (work->grants_made_count)
+			memcpy(grown, work->grants_made, work->grants_made_count * sizeof *grown);
+		work->grants_made = grown;
+		work->grants_made_capacity = capacity;
 	}
-	work->grants_ended[work->grants_ended_count++] = *ended;
+	work->grants_made[work->grants_made_count++] = *made;
 }
 
-/* A grant that was used up before is in the list no more. */
-void ledger_end_grant(struct occasion *occasion, struct grant *grant, enum grant_end end)
+struct occasion occasion_of_step(
+	struct lane_work *work, const struct rules *rules, struct account *account, const struct record *record)
 {
-	struct account *account = occasion->account;
-	const struct grant_ended ended = {&account->key, grant->grant_id, end, occasion->recorded_at};
-	struct grant *open = account_find_grant(account, grant->grant_id);
-	struct grant_known *known = work_find_grant(occasion->work, account->key.customer_id, grant->grant_id);
-
-	note_grant_ended(occasion->work, &ended);
-	if (known)
-		known->end = end;
-	if (open)
-		account_remove_grant(account, (size_t)(open - account->grants));
-	account->touched = true;
+	return (struct occasion){
+		.work = work,
+		.rules = rules,
+		.account = account,
+		.record = record,
+		.event_time = account->clock,
+		.recorded_at = account->clock,
+		.first_entry = work->entries_count,
+		.first_notification = work->notifications_count,
+	};
 }

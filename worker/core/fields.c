@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "canonical.h"
+#include "threshold_json.h"
 
 #define GRANT_ID_CHARACTERS_MAX 600 /* an overdraft's: a prefix, two ids of 255, a number */
 
@@ -27,8 +28,19 @@ static const struct text names[FIELD_COUNT] = {
 	[FIELD_COMMENT] = TEXT_CONSTANT("comment"),
 	[FIELD_METADATA] = TEXT_CONSTANT("metadata"),
 	[FIELD_AWAIT_PAYMENT] = TEXT_CONSTANT("awaitPaymentConfirmation"),
+	[FIELD_REVERSED_KEY] = TEXT_CONSTANT("reversedKey"),
+	[FIELD_OVER_LIMIT] = TEXT_CONSTANT("overLimit"),
+	[FIELD_OVERDRAFT_LIMIT] = TEXT_CONSTANT("overdraftLimit"),
+	[FIELD_THRESHOLDS] = TEXT_CONSTANT("thresholds"),
+	[FIELD_RESERVATION_ID] = TEXT_CONSTANT("reservationId"),
+	[FIELD_TTL_SECONDS] = TEXT_CONSTANT("ttlSeconds"),
+	[FIELD_EXPIRES_AT] = TEXT_CONSTANT("expiresAt"),
+	[FIELD_DUE_AT] = TEXT_CONSTANT("dueAt"),
 	[FIELD_COST_AMOUNT] = TEXT_CONSTANT("cost.amount"),
 	[FIELD_COST_CURRENCY] = TEXT_CONSTANT("cost.currency"),
+	[FIELD_THRESHOLD_AMOUNT] = TEXT_CONSTANT("thresholds.amount"),
+	[FIELD_THRESHOLD_PERCENT] = TEXT_CONSTANT("thresholds.percent"),
+	[FIELD_THRESHOLD_HYSTERESIS] = TEXT_CONSTANT("thresholds.hysteresis"),
 };
 
 void fields_init(struct fields *fields)
@@ -36,6 +48,24 @@ void fields_init(struct fields *fields)
 	memset(fields->values, 0, sizeof fields->values);
 	fields->dimensions.count = 0;
 	fields->metadata.count = 0;
+	fields->thresholds.count = 0;
+}
+
+void fields_begin_threshold(struct fields *fields)
+{
+	memset(fields->values + FIELD_THRESHOLD_AMOUNT, 0, THRESHOLD_SLOTS_COUNT * sizeof fields->values[0]);
+}
+
+void fields_append_threshold(struct fields *fields, enum value_type type)
+{
+	struct threshold_items *list = &fields->thresholds;
+	if (list->count >= THRESHOLDS_MAX) {
+		list->count = THRESHOLDS_MAX + 1;
+		return;
+	}
+	struct threshold_item *item = &list->items[list->count++];
+	item->type = type;
+	memcpy(item->values, fields->values + FIELD_THRESHOLD_AMOUNT, sizeof item->values);
 }
 
 enum field field_find(struct text name)
@@ -51,6 +81,15 @@ enum field field_find_in_cost(struct text name)
 	if (text_equal(name, TEXT_LITERAL("amount")))
 		return FIELD_COST_AMOUNT;
 	return text_equal(name, TEXT_LITERAL("currency")) ? FIELD_COST_CURRENCY : FIELD_NONE;
+}
+
+enum field field_find_in_threshold(struct text name)
+{
+	if (text_equal(name, TEXT_LITERAL("amount")))
+		return FIELD_THRESHOLD_AMOUNT;
+	if (text_equal(name, TEXT_LITERAL("percent")))
+		return FIELD_THRESHOLD_PERCENT;
+	return text_equal(name, TEXT_LITERAL("hysteresis")) ? FIELD_THRESHOLD_HYSTERESIS : FIELD_NONE;
 }
 
 const char *field_name(enum field field)
@@ -170,13 +209,29 @@ static bool take_number(struct builder *builder, enum field field, credit_t *ret
 	return invalid(builder, field, "is not a number");
 }
 
+static bool is_given(const struct builder *builder, enum field field)
+{
+	return builder->fields->values[field].type != VALUE_ABSENT;
+}
+
+static bool take_above_0(struct builder *builder, enum field field, credit_t *ret_amount)
+{
+	if (!take_number(builder, field, ret_amount))
+		return false;
+	return *ret_amount > 0 ? true : invalid(builder, field, "is not above 0");
+}
+
+static bool take_0_or_more(struct builder *builder, enum field field, credit_t *ret_amount)
+{
+	if (!take_number(builder, field, ret_amount))
+		return false;
+	return *ret_amount >= 0 ? true : invalid(builder, field, "is below 0");
+}
+
 static bool take_amount(struct builder *builder, credit_t *ret_amount)
 {
-	if (builder->fields->values[FIELD_AMOUNT].type == VALUE_ABSENT)
-		return missing(builder, FIELD_AMOUNT);
-	if (!take_number(builder, FIELD_AMOUNT, ret_amount))
-		return false;
-	return *ret_amount > 0 ? true : invalid(builder, FIELD_AMOUNT, "is not above 0");
+	return is_given(builder, FIELD_AMOUNT) ? take_above_0(builder, FIELD_AMOUNT, ret_amount)
+					       : missing(builder, FIELD_AMOUNT);
 }
 
 static bool take_instant(struct builder *builder, enum field field, instant_t *ret_instant)
@@ -201,22 +256,31 @@ static bool take_instant(struct builder *builder, enum field field, instant_t *r
 	return invalid(builder, field, "is not a time of RFC 3339 with a zone");
 }
 
-/* 0 where it is not given. */
-static bool take_priority(struct builder *builder, int32_t *ret_priority)
+/* *ret_value stays where it is not given. `what`: said of a value that is none, or out of range. */
+static bool take_integer(struct builder *builder, enum field field, int64_t minimum, int64_t maximum, const char *what,
+	int64_t *ret_value)
 {
-	const struct value *value = &builder->fields->values[FIELD_PRIORITY];
+	const struct value *value = &builder->fields->values[field];
 	credit_t number = 0;
-	*ret_priority = 0;
 	if (value->type == VALUE_ABSENT)
 		return true;
 	if (value->type == VALUE_INTEGER)
 		number = value->integer * CREDIT_ONE;
 	else if (value->type != VALUE_NUMBER || credit_parse(value->text, &number) != CREDIT_PARSED)
-		return invalid(builder, FIELD_PRIORITY, "is not a 32-bit integer");
-	if (number % CREDIT_ONE != 0 || number < INT32_MIN * CREDIT_ONE || number > INT32_MAX * CREDIT_ONE)
-		return invalid(builder, FIELD_PRIORITY, "is not a 32-bit integer");
-	*ret_priority = (int32_t)(number / CREDIT_ONE);
+		return invalid(builder, field, what);
+	if (number % CREDIT_ONE != 0 || number < minimum * CREDIT_ONE || number > maximum * CREDIT_ONE)
+		return invalid(builder, field, what);
+	*ret_value = (int64_t)(number / CREDIT_ONE);
 	return true;
+}
+
+/* 0 where it is not given. */
+static bool take_priority(struct builder *builder, int32_t *ret_priority)
+{
+	int64_t priority = 0;
+	bool ok = take_integer(builder, FIELD_PRIORITY, INT32_MIN, INT32_MAX, "is not a 32-bit integer", &priority);
+	*ret_priority = (int32_t)priority;
+	return ok;
 }
 
 static bool take_members(struct builder *builder, enum field field, struct text *ret_json)
@@ -238,13 +302,11 @@ static bool take_cost(struct builder *builder, struct grant_terms *terms)
 		return true;
 	if (values[FIELD_COST].type != VALUE_OBJECT)
 		return invalid(builder, FIELD_COST, "is not an object");
-	if (values[FIELD_COST_AMOUNT].type == VALUE_ABSENT)
+	if (!is_given(builder, FIELD_COST_AMOUNT))
 		return missing(builder, FIELD_COST_AMOUNT);
-	if (!take_number(builder, FIELD_COST_AMOUNT, &terms->cost_amount) ||
+	if (!take_0_or_more(builder, FIELD_COST_AMOUNT, &terms->cost_amount) ||
 		!take_printable(builder, FIELD_COST_CURRENCY, 32, &terms->cost_currency))
 		return false;
-	if (terms->cost_amount < 0)
-		return invalid(builder, FIELD_COST_AMOUNT, "is below 0");
 	terms->has_cost = true;
 	return terms->cost_currency.data ? true : missing(builder, FIELD_COST_CURRENCY);
 }
@@ -271,14 +333,12 @@ static bool take_new_grant_id(struct builder *builder, struct text *ret_id)
 	return true;
 }
 
-static bool refuse_await_payment(struct builder *builder)
+static bool take_await_payment(struct builder *builder, bool *ret_await)
 {
 	const struct value *value = &builder->fields->values[FIELD_AWAIT_PAYMENT];
 	if (value->type != VALUE_ABSENT && value->type != VALUE_BOOLEAN)
 		return invalid(builder, FIELD_AWAIT_PAYMENT, "is not a boolean");
-	if (value->type == VALUE_BOOLEAN && value->boolean)
-		return defect_fill(builder->defect, "unsupported", "%s is not supported by this version",
-			field_name(FIELD_AWAIT_PAYMENT));
+	*ret_await = value->type == VALUE_BOOLEAN && value->boolean;
 	return true;
 }
 
@@ -301,7 +361,8 @@ static bool build_grant(struct builder *builder, struct event *event)
 		!take_instant(builder, FIELD_EXPIRE_AT, &terms->expire_at) || !take_cost(builder, terms) ||
 		!take_free_text(builder, FIELD_DISPLAY_NAME, &terms->display_name) ||
 		!take_free_text(builder, FIELD_COMMENT, &event->comment) ||
-		!take_members(builder, FIELD_METADATA, &terms->metadata) || !refuse_await_payment(builder))
+		!take_members(builder, FIELD_METADATA, &terms->metadata) ||
+		!take_await_payment(builder, &terms->await_payment))
 		return false;
 	if (!event->grant_id.data)
 		event->grant_id = derive_grant_id(builder->arena, event->idempotency_key);
@@ -309,13 +370,142 @@ static bool build_grant(struct builder *builder, struct event *event)
 	return true;
 }
 
-static bool build_void(struct builder *builder, struct event *event)
+/* void, confirm-payment */
+static bool build_of_grant(struct builder *builder, struct event *event)
 {
 	/* any id there can be, a derived one and an overdraft's too */
 	if (!take_printable(builder, FIELD_GRANT_ID, GRANT_ID_CHARACTERS_MAX, &event->grant_id) ||
 		!take_free_text(builder, FIELD_COMMENT, &event->comment))
 		return false;
 	return event->grant_id.data ? true : missing(builder, FIELD_GRANT_ID);
+}
+
+static bool build_reverse(struct builder *builder, struct event *event)
+{
+	struct reversal_terms *reversal = arena_zero_array(builder->arena, 1, sizeof *reversal);
+	if (!take_printable(builder, FIELD_REVERSED_KEY, DECODE_KEY_CHARACTERS_MAX, &reversal->reversed_key))
+		return false;
+	if (!reversal->reversed_key.data)
+		return missing(builder, FIELD_REVERSED_KEY);
+	if (is_given(builder, FIELD_AMOUNT) && !take_above_0(builder, FIELD_AMOUNT, &event->amount))
+		return false;
+	reversal->reversed_hash = event_key_hash(event->customer_id, CLASS_USAGE, reversal->reversed_key);
+	event->reversal = reversal;
+	return true;
+}
+
+static bool take_over_limit(struct builder *builder, struct account_settings *settings)
+{
+	struct text name;
+	if (!take_string(builder, FIELD_OVER_LIMIT, &name))
+		return false;
+	settings->has_over_limit = name.data != NULL;
+	if (name.data && !over_limit_parse(name, &settings->over_limit))
+		return invalid(builder, FIELD_OVER_LIMIT, "is none of allow, cap, reject");
+	return true;
+}
+
+/* The item whose fields are in their slots. */
+static bool take_threshold(struct builder *builder, struct threshold *threshold)
+{
+	int64_t percent = 0, hysteresis = THRESHOLD_HYSTERESIS_DEFAULT;
+	threshold->is_percent = is_given(builder, FIELD_THRESHOLD_PERCENT);
+	if (threshold->is_percent == is_given(builder, FIELD_THRESHOLD_AMOUNT))
+		return invalid(builder, FIELD_THRESHOLDS, "has an item without exactly one of amount and percent");
+	if (!threshold->is_percent && !take_above_0(builder, FIELD_THRESHOLD_AMOUNT, &threshold->amount))
+		return false;
+	if (!take_integer(builder, FIELD_THRESHOLD_PERCENT, 1, 100, "is not an integer from 1 to 100", &percent) ||
+		!take_integer(
+			builder, FIELD_THRESHOLD_HYSTERESIS, 0, 100, "is not an integer from 0 to 100", &hysteresis))
+		return false;
+	threshold->percent = (int32_t)percent;
+	threshold->hysteresis = (int32_t)hysteresis;
+	return true;
+}
+
+static bool take_thresholds(struct builder *builder, struct account_settings *settings)
+{
+	const struct threshold_items *list = &builder->fields->thresholds;
+	if (!is_given(builder, FIELD_THRESHOLDS))
+		return true;
+	if (builder->fields->values[FIELD_THRESHOLDS].type != VALUE_LIST)
+		return invalid(builder, FIELD_THRESHOLDS, "is not an array");
+	if (list->count > THRESHOLDS_MAX)
+		return defect_fill(builder->defect, "invalid_field", "%s has more than %d items",
+			field_name(FIELD_THRESHOLDS), THRESHOLDS_MAX);
+	struct threshold *thresholds = arena_zero_array(builder->arena, list->count, sizeof *thresholds);
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].type != VALUE_OBJECT)
+			return invalid(builder, FIELD_THRESHOLDS, "has an item that is not an object");
+		memcpy(builder->fields->values + FIELD_THRESHOLD_AMOUNT, list->items[i].values,
+			sizeof list->items[i].values);
+		if (!take_threshold(builder, &thresholds[i]))
+			return false;
+		if (threshold_repeats(thresholds, i + 1))
+			return invalid(builder, FIELD_THRESHOLDS, "has the same threshold twice");
+	}
+	settings->has_thresholds = true;
+	settings->thresholds = (struct thresholds){thresholds, list->count};
+	return true;
+}
+
+static bool build_configure(struct builder *builder, struct event *event)
+{
+	struct account_settings *settings = arena_zero_array(builder->arena, 1, sizeof *settings);
+	settings->has_overdraft_limit = is_given(builder, FIELD_OVERDRAFT_LIMIT);
+	if (!take_over_limit(builder, settings) ||
+		(settings->has_overdraft_limit &&
+			!take_0_or_more(builder, FIELD_OVERDRAFT_LIMIT, &settings->overdraft_limit)) ||
+		!take_thresholds(builder, settings))
+		return false;
+	event->settings = settings;
+	return true;
+}
+
+/* How long a hold is to be kept; 0 and INSTANT_NONE where nothing is said of it. */
+static bool take_end(struct builder *builder, struct hold_terms *hold)
+{
+	const int64_t ttl_max = INT64_MAX / INSTANT_SECOND;
+	int64_t seconds = 0;
+	if (is_given(builder, FIELD_TTL_SECONDS) && is_given(builder, FIELD_EXPIRES_AT))
+		return invalid(builder, FIELD_TTL_SECONDS, "and expiresAt are both given");
+	if (!take_integer(builder, FIELD_TTL_SECONDS, INT64_MIN, INT64_MAX, "is not a 64-bit integer", &seconds) ||
+		!take_instant(builder, FIELD_EXPIRES_AT, &hold->expires_at))
+		return false;
+	seconds = seconds < -ttl_max ? -ttl_max : seconds > ttl_max ? ttl_max : seconds;
+	hold->ttl = seconds * INSTANT_SECOND;
+	return true;
+}
+
+static bool build_hold(struct builder *builder, struct event *event)
+{
+	struct hold_terms *hold = arena_zero_array(builder->arena, 1, sizeof *hold);
+	hold->expires_at = INSTANT_NONE;
+	if (!take_printable(builder, FIELD_RESERVATION_ID, DECODE_KEY_CHARACTERS_MAX, &hold->reservation_id))
+		return false;
+	if (!hold->reservation_id.data)
+		return missing(builder, FIELD_RESERVATION_ID);
+	event->hold = hold;
+	if (event->kind == EVENT_SETTLE)
+		return is_given(builder, FIELD_AMOUNT) ? take_0_or_more(builder, FIELD_AMOUNT, &event->amount)
+						       : missing(builder, FIELD_AMOUNT);
+	if (event->kind == EVENT_RELEASE)
+		return true;
+	bool has_end = is_given(builder, FIELD_TTL_SECONDS) || is_given(builder, FIELD_EXPIRES_AT);
+	if (event->kind == EVENT_RESERVE && !take_amount(builder, &event->amount))
+		return false;
+	if (event->kind == EVENT_EXTEND && !has_end)
+		return defect_fill(builder->defect, "missing_field", "ttlSeconds or expiresAt is missing");
+	if (!has_end)
+		hold->ttl = HOLD_TTL_DEFAULT;
+	return !has_end || take_end(builder, hold);
+}
+
+static bool build_advance(struct builder *builder, struct event *event)
+{
+	if (!take_instant(builder, FIELD_DUE_AT, &event->due_at))
+		return false;
+	return event->due_at != INSTANT_NONE ? true : missing(builder, FIELD_DUE_AT);
 }
 
 static bool build_kind(struct builder *builder, struct event *event)
@@ -327,7 +517,19 @@ static bool build_kind(struct builder *builder, struct event *event)
 	case EVENT_GRANT:
 		return build_grant(builder, event);
 	case EVENT_VOID:
-		return build_void(builder, event);
+	case EVENT_CONFIRM_PAYMENT:
+		return build_of_grant(builder, event);
+	case EVENT_REVERSE:
+		return build_reverse(builder, event);
+	case EVENT_CONFIGURE:
+		return build_configure(builder, event);
+	case EVENT_RESERVE:
+	case EVENT_SETTLE:
+	case EVENT_EXTEND:
+	case EVENT_RELEASE:
+		return build_hold(builder, event);
+	case EVENT_ADVANCE:
+		return build_advance(builder, event);
 	case EVENT_KIND_COUNT:
 		break;
 	}
@@ -338,7 +540,7 @@ bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *
 	struct defect *ret_defect)
 {
 	struct builder builder = {fields, arena, ret_defect};
-	*ret_event = (struct event){.kind = kind};
+	*ret_event = (struct event){.kind = kind, .due_at = INSTANT_NONE};
 	if (!take_required_id(&builder, FIELD_CUSTOMER_ID, text_is_customer_id, &ret_event->customer_id) ||
 		!take_required_id(&builder, FIELD_CURRENCY_ID, text_is_currency_id, &ret_event->currency_id) ||
 		!take_id(&builder, FIELD_RESOURCE_ID, text_is_customer_id, &ret_event->resource_id) ||
@@ -355,16 +557,6 @@ bool event_of_fields(struct fields *fields, enum event_kind kind, struct arena *
 
 bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind, struct defect *ret_defect)
 {
-	static const char *const unsupported[] = {
-		"confirm-payment",
-		"reverse",
-		"configure",
-		"reserve",
-		"settle",
-		"extend",
-		"release",
-		"advance",
-	};
 	const struct value *type = &fields->values[FIELD_TYPE];
 	*ret_kind = EVENT_CONSUME;
 	if (type->type == VALUE_ABSENT)
@@ -373,9 +565,7 @@ bool event_kind_of_fields(const struct fields *fields, enum event_kind *ret_kind
 		return defect_fill(ret_defect, "invalid_field", "type is not a string");
 	if (event_kind_parse(type->text, ret_kind))
 		return true;
-	for (size_t i = 0; i < sizeof unsupported / sizeof unsupported[0]; i++)
-		if (text_equal(type->text, text_of(unsupported[i])))
-			return defect_fill(
-				ret_defect, "unsupported", "type %s is not supported by this version", unsupported[i]);
-	return defect_fill(ret_defect, "unknown_type", "type is none of consume, grant, void");
+	return defect_fill(ret_defect, "unknown_type",
+		"type is none of consume, grant, void, confirm-payment, reverse, configure, reserve, settle, extend, "
+		"release, advance");
 }

@@ -35,9 +35,20 @@ enum field {
 	FIELD_COMMENT,
 	FIELD_METADATA,
 	FIELD_AWAIT_PAYMENT,
+	FIELD_REVERSED_KEY,
+	FIELD_OVER_LIMIT,
+	FIELD_OVERDRAFT_LIMIT,
+	FIELD_THRESHOLDS,
+	FIELD_RESERVATION_ID,
+	FIELD_TTL_SECONDS,
+	FIELD_EXPIRES_AT,
+	FIELD_DUE_AT,
 	FIELD_TOP_COUNT,
 	FIELD_COST_AMOUNT = FIELD_TOP_COUNT,
 	FIELD_COST_CURRENCY,
+	FIELD_THRESHOLD_AMOUNT, /* of the item that is being read; see fields_begin_threshold */
+	FIELD_THRESHOLD_PERCENT,
+	FIELD_THRESHOLD_HYSTERESIS,
 	FIELD_COUNT,
 };
 
@@ -53,6 +64,7 @@ enum value_type {
 	VALUE_DOUBLE,
 	VALUE_MEMBERS, /* in the list of the field */
 	VALUE_OBJECT,  /* its fields have slots of their own */
+	VALUE_LIST,    /* in the list of the field */
 	VALUE_OTHER,   /* something that no field can be */
 };
 
@@ -78,18 +90,37 @@ struct members {
 	struct member items[DECODE_DIMENSIONS_COUNT_MAX];
 };
 
+#define THRESHOLD_SLOTS_COUNT (FIELD_COUNT - FIELD_THRESHOLD_AMOUNT)
+
+/* An item of `thresholds`. */
+struct threshold_item {
+	enum value_type type; /* VALUE_OBJECT, or something that it cannot be */
+	struct value values[THRESHOLD_SLOTS_COUNT];
+};
+
+struct threshold_items {
+	size_t count; /* may be one more than there is room for: too many */
+	struct threshold_item items[THRESHOLDS_MAX];
+};
+
 struct fields {
 	struct value values[FIELD_COUNT];
 	struct members dimensions;
 	struct members metadata;
+	struct threshold_items thresholds;
 };
 
-/* The member lists are left as they are, but for their counts. */
+/* The lists are left as they are, but for their counts. */
 void fields_init(struct fields *fields);
+/* An item's fields are read into their slots, then moved to the list. */
+void fields_begin_threshold(struct fields *fields);
+void fields_append_threshold(struct fields *fields, enum value_type type);
 /* FIELD_NONE where no top-level field has this name. */
 enum field field_find(struct text name);
 /* Of the fields of `cost`. */
 enum field field_find_in_cost(struct text name);
+/* Of the fields of an item of `thresholds`. */
+enum field field_find_in_threshold(struct text name);
 /* "customerId", "cost.amount". */
 const char *field_name(enum field field);
 /* The list of `dimensions` or `metadata`; NULL for other fields. */

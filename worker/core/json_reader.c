@@ -150,3 +150,66 @@ bool json_take_word(struct json_reader *reader, struct text word)
 	reader->at += word.size;
 	return true;
 }
+
+bool json_take_credit(struct json_reader *reader, credit_t *ret_amount)
+{
+	struct text text;
+	return json_take_string(reader, &text) && credit_parse(text, ret_amount) == CREDIT_PARSED;
+}
+
+bool json_take_microseconds(struct json_reader *reader, instant_t *ret_instant)
+{
+	return json_take_integer(reader, ret_instant) && *ret_instant >= INSTANT_MIN && *ret_instant <= INSTANT_MAX;
+}
+
+/* `expected` is tried first: fields mostly come in the order in which they were written. */
+static unsigned find_name(struct text name, const struct text *names, unsigned names_count, unsigned expected)
+{
+	for (unsigned i = 0; i < names_count; i++) {
+		unsigned field = (expected + i) % names_count;
+		if (text_equal(name, names[field]))
+			return field;
+	}
+	return names_count;
+}
+
+bool json_take_object(struct json_reader *reader, const struct text *names, unsigned names_count,
+	bool (*take)(struct json_reader *reader, unsigned field, void *into), void *into, unsigned *ret_seen)
+{
+	unsigned expected = 0;
+
+	*ret_seen = 0;
+	if (!json_take(reader, '{'))
+		return false;
+	if (json_take(reader, '}'))
+		return true;
+	do {
+		struct text name;
+		if (!json_take_string(reader, &name) || !json_take(reader, ':'))
+			return false;
+		unsigned field = find_name(name, names, names_count, expected);
+		if (field == names_count || (*ret_seen & 1u << field) || !take(reader, field, into))
+			return false;
+		*ret_seen |= 1u << field;
+		expected = field + 1;
+	} while (json_take(reader, ','));
+	return json_take(reader, '}');
+}
+
+bool json_take_array(struct json_reader *reader, bool (*take)(struct json_reader *reader, void *into), void *into)
+{
+	if (!json_take(reader, '['))
+		return false;
+	if (json_take(reader, ']'))
+		return true;
+	do {
+		if (!take(reader, into))
+			return false;
+	} while (json_take(reader, ','));
+	return json_take(reader, ']');
+}
+
+bool json_is_at_end(struct json_reader *reader)
+{
+	return json_peek(reader) == '\0' && reader->at == reader->end;
+}

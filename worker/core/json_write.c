@@ -98,6 +98,14 @@ void json_put_credit_field(struct buffer *buffer, struct text name, credit_t amo
 	json_put_credit(buffer, amount);
 }
 
+void json_put_credit_text_field(struct buffer *buffer, struct text name, credit_t amount)
+{
+	json_put_name(buffer, name);
+	buffer_put_byte(buffer, '"');
+	json_put_credit(buffer, amount);
+	buffer_put_byte(buffer, '"');
+}
+
 void json_put_instant_field(struct buffer *buffer, struct text name, instant_t instant)
 {
 	json_put_name(buffer, name);

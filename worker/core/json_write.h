@@ -26,6 +26,8 @@ void json_put_name(struct buffer *buffer, struct text name);
 void json_put_string_field(struct buffer *buffer, struct text name, struct text value);
 void json_put_integer_field(struct buffer *buffer, struct text name, int64_t value);
 void json_put_credit_field(struct buffer *buffer, struct text name, credit_t amount);
+/* In quotes: as columns hold amounts. */
+void json_put_credit_text_field(struct buffer *buffer, struct text name, credit_t amount);
 void json_put_instant_field(struct buffer *buffer, struct text name, instant_t instant);
 void json_put_null_field(struct buffer *buffer, struct text name);
 /* A value that is JSON already; absent: null. */

@@ -47,6 +47,18 @@ static const char *const code_names[REJECT_CODE_COUNT] = {
 	[REJECT_ALREADY_EXPIRED] = "already_expired",
 	[REJECT_TOO_MANY_GRANTS] = "too_many_grants",
 	[REJECT_BALANCE_OUT_OF_RANGE] = "balance_out_of_range",
+	[REJECT_NOT_DUE] = "not_due",
+	[REJECT_GRANT_NOT_PENDING] = "grant_not_pending",
+	[REJECT_OVERDRAFT_LIMIT] = "overdraft_limit",
+	[REJECT_INSUFFICIENT_CREDITS] = "insufficient_credits",
+	[REJECT_UNKNOWN_KEY] = "unknown_key",
+	[REJECT_ALREADY_REVERSED] = "already_reversed",
+	[REJECT_EXCEEDS_CONSUMPTION] = "exceeds_consumption",
+	[REJECT_RESERVATION_EXISTS] = "reservation_exists",
+	[REJECT_UNKNOWN_RESERVATION] = "unknown_reservation",
+	[REJECT_RESERVATION_CLOSED] = "reservation_closed",
+	[REJECT_INVALID_TTL] = "invalid_ttl",
+	[REJECT_TOO_MANY_RESERVATIONS] = "too_many_reservations",
 };
 
 const char *reject_code_name(enum reject_code code)

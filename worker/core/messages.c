@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "drawdown/encode.h"
@@ -61,8 +62,9 @@ static void add_entries(struct lane_work *work, const struct encoding *encoding)
 
 static void add_balances(struct lane_work *work, const struct encoding *encoding)
 {
+	/* What met no account said nothing of a balance, though there may be a row by now. */
 	for (size_t i = 0; i < work->records_count; i++)
-		if (work->records[i]->result.recalled && work->records[i]->account->exists)
+		if (work->records[i]->result.recalled && work->records[i]->result.has_balance)
 			work->records[i]->account->touched = true;
 	for (size_t i = 0; i < work->accounts_count; i++) {
 		const struct account *account = &work->accounts[i];
@@ -94,6 +96,95 @@ static void add_outcomes(struct lane_work *work, const struct encoding *encoding
 		message->value = encode_outcome(&work->arena, record, encoding);
 		set_traceparent(work, message, record->traceparent);
 	}
+}
+
+static void add_notification(
+	struct lane_work *work, const struct notification *notification, const struct encoding *encoding)
+{
+	struct message *message = append_message(work);
+
+	message->output = OUTPUT_NOTIFICATIONS;
+	message->partition_key = notification->account->customer_id;
+	message->key = notification->account->customer_id;
+	message->value = encode_notification(&work->arena, notification, encoding);
+	set_traceparent(work, message, notification->traceparent);
+}
+
+static int compare_integers(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+struct told {
+	struct notification notification;
+	size_t place; /* among all that is recalled, in the order of the records */
+};
+struct recall {
+	struct told *items;
+	size_t count, capacity;
+};
+
+/* Per account as they were told: seq and time never go back. */
+static int compare_told(const void *a, const void *b)
+{
+	const struct told *a_told = a, *b_told = b;
+	const struct notification *a_what = &a_told->notification, *b_what = &b_told->notification;
+	int order = account_key_compare(a_what->account, b_what->account);
+
+	if (order == 0)
+		order = compare_integers(a_what->seq, b_what->seq);
+	if (order == 0)
+		order = compare_integers(a_what->recorded_at, b_what->recorded_at);
+	return order ? order : (a_told->place > b_told->place) - (a_told->place < b_told->place);
+}
+
+static void reserve_told(struct lane_work *work, struct recall *recall, size_t count)
+{
+	if (recall->count + count <= recall->capacity)
+		return;
+	size_t capacity = (recall->count + count) * 2;
+	struct told *grown = arena_alloc_array(&work->arena, capacity, sizeof *grown);
+	if (recall->count)
+		memcpy(grown, recall->items, recall->count * sizeof *grown);
+	recall->items = grown;
+	recall->capacity = capacity;
+}
+
+/* What a record told when it was handled first stands in its receipt. */
+static void recall_notifications(struct lane_work *work, const struct record *record, struct recall *recall)
+{
+	const struct receipt *receipt = record->key_slot->receipt;
+	struct notification *told;
+	size_t count;
+
+	if (!receipt->notifications.data)
+		return;
+	bool is_whole = notifications_parse(receipt->notifications, &work->arena, &told, &count);
+	assert(is_whole); /* the store has looked */
+	reserve_told(work, recall, count);
+	for (size_t i = 0; i < count; i++) {
+		told[i].account = &record->account->key;
+		told[i].source = record->source;
+		told[i].traceparent = record->traceparent;
+		recall->items[recall->count] = (struct told){told[i], recall->count};
+		recall->count++;
+	}
+}
+
+/* Like the entries: what is recalled was told before all that is new, maybe in another order than it was read. */
+static void add_notifications(struct lane_work *work, const struct encoding *encoding)
+{
+	struct recall recall = {0};
+
+	for (size_t i = 0; i < work->records_count; i++)
+		if (work->records[i]->result.recalled)
+			recall_notifications(work, work->records[i], &recall);
+	if (recall.count)
+		qsort(recall.items, recall.count, sizeof *recall.items, compare_told);
+	for (size_t i = 0; i < recall.count; i++)
+		add_notification(work, &recall.items[i].notification, encoding);
+	for (size_t i = 0; i < work->notifications_count; i++)
+		add_notification(work, &work->notifications[i], encoding);
 }
 
 static size_t dead_letter_size(const struct record *record)
@@ -141,5 +232,6 @@ void work_encode(struct lane_work *work, const struct encoding *encoding)
 	add_entries(work, encoding);
 	add_balances(work, encoding);
 	add_outcomes(work, encoding);
+	add_notifications(work, encoding);
 	add_dead_letters(work, encoding);
 }

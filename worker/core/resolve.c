@@ -19,6 +19,13 @@ static void spread_known_currency(struct lane_work *work, struct account *grante
 		first->currency_known = true;
 }
 
+static struct text format_notifications(struct lane_work *work)
+{
+	size_t count = work->notifications_count - work->notifications_begin;
+	return count ? notifications_format(work->notifications + work->notifications_begin, count, &work->arena)
+		     : TEXT_NULL;
+}
+
 static void write_receipt(struct lane_work *work, struct record *record, size_t first_entry)
 {
 	const struct event *event = &record->event;
@@ -44,6 +51,7 @@ static void write_receipt(struct lane_work *work, struct record *record, size_t 
 		.range_last = count ? work->entries[work->entries_count - 1].seq : 0,
 		.first_seq = result->first_seq,
 		.last_seq = result->last_seq,
+		.notifications = format_notifications(work),
 		.source = record->source,
 		.own_topic = true,
 	};
@@ -55,11 +63,12 @@ static void resolve_record(struct lane_work *work, const struct rules *rules, st
 	struct account *account = record->account;
 	size_t first_entry = work->entries_count;
 
+	work->notifications_begin = work->notifications_count;
 	if (!record->readable) {
 		record->result.kind = RESULT_DEAD_LETTERED;
 		return;
 	}
-	if (dedupe_decide(record, rules))
+	if (dedupe_decide(record, rules, work->receipts_from))
 		return;
 	bool was_known = account->currency_known;
 	if (!was_known && record->event.kind != EVENT_GRANT) {
@@ -82,24 +91,37 @@ static void resolve_record(struct lane_work *work, const struct rules *rules, st
 	write_receipt(work, record, first_entry);
 }
 
+/* Used up ones are off the list, ended ones stay for what is held of them. */
+static bool has_a_place(const struct grant *grant)
+{
+	if (grant->grant_type == GRANT_OVERDRAFT)
+		return grant->remaining < 0 && grant->held == 0;
+	if (grant->status == GRANT_EXPIRED || grant->status == GRANT_VOIDED)
+		return grant->held > 0 && grant->held == grant->remaining;
+	return grant->remaining > 0 && grant->held >= 0 && grant->held <= grant->remaining;
+}
+
 static void check_account(const struct account *account)
 {
-	credit_t sum = 0;
+	credit_t sum = 0, held = 0;
 
 	for (size_t i = 0; i < account->grants_count; i++) {
 		const struct grant *grant = &account->grants[i];
 		assert(i == 0 || grant_compare_burn(grant - 1, grant) < 0);
-		assert(grant->grant_type == GRANT_OVERDRAFT ? grant->remaining < 0 : grant->remaining > 0);
-		if (grant->status == GRANT_ACTIVE)
+		assert(has_a_place(grant));
+		if (grant->status != GRANT_SCHEDULED && grant->status != GRANT_PENDING)
 			sum += grant->remaining;
+		held += grant->held;
 	}
-	assert(sum == account->balance);
+	assert(sum == account->balance && held == account->held);
 }
 
 enum outcome work_resolve(struct lane_work *work, const struct rules *rules, size_t entries_max, struct failure *reterr)
 {
-	for (size_t i = 0; i < work->accounts_count; i++)
+	for (size_t i = 0; i < work->accounts_count; i++) {
 		account_find_next_due(&work->accounts[i]);
+		work->accounts[i].stored_due = work->accounts[i].next_due;
+	}
 	for (size_t i = 0; i < work->records_count; i++) {
 		resolve_record(work, rules, work->records[i]);
 		if (work->entries_count > entries_max && work->records_count > 1)

@@ -7,7 +7,7 @@
 
 void work_init(struct lane_work *work, size_t arena_block_size)
 {
-	*work = (struct lane_work){0};
+	*work = (struct lane_work){.receipts_from = INSTANT_NONE};
 	arena_init(&work->arena, arena_block_size);
 }
 
@@ -31,6 +31,7 @@ static void forget_results(struct lane_work *work)
 		.records = records,
 		.records_count = records_count,
 		.records_capacity = records_capacity,
+		.receipts_from = INSTANT_NONE,
 	};
 }
 
@@ -74,11 +75,18 @@ static int compare_keys(struct text a_customer, struct hash128 a_hash, struct te
 	return order ? order : memcmp(a_hash.bytes, b_hash.bytes, sizeof a_hash.bytes);
 }
 
+/* A key that a record names: its own, or the one that it reverses. */
+struct key_named {
+	struct record *record;
+	struct hash128 hash;
+	bool is_reversed;
+};
+
 static int compare_by_key(const void *a, const void *b)
 {
-	const struct event *a_event = &(*(struct record *const *)a)->event,
-			   *b_event = &(*(struct record *const *)b)->event;
-	return compare_keys(a_event->customer_id, a_event->key_hash, b_event->customer_id, b_event->key_hash);
+	const struct key_named *a_key = a, *b_key = b;
+	return compare_keys(
+		a_key->record->event.customer_id, a_key->hash, b_key->record->event.customer_id, b_key->hash);
 }
 
 static int compare_grant_ids(struct text a_customer, struct text a_grant, struct text b_customer, struct text b_grant)
@@ -113,18 +121,43 @@ static void find_accounts(struct lane_work *work, struct record **readable, size
 	}
 }
 
-static void find_keys(struct lane_work *work, struct record **readable, size_t count)
+static size_t list_keys(struct record *const *readable, size_t count, struct key_named *keys)
 {
-	qsort(readable, count, sizeof *readable, compare_by_key);
-	work->key_slots = arena_zero_array(&work->arena, count, sizeof *work->key_slots);
+	size_t keys_count = 0;
+
 	for (size_t i = 0; i < count; i++) {
 		struct record *record = readable[i];
-		if (i == 0 || compare_by_key(&readable[i - 1], &record) != 0)
+		keys[keys_count++] = (struct key_named){record, record->event.key_hash, false};
+		if (record->event.reversal && record_is_permitted(record)) {
+			keys[keys_count++] = (struct key_named){record, record->event.reversal->reversed_hash, true};
+			record->account->has_reversals = true;
+		}
+	}
+	return keys_count;
+}
+
+static void find_keys(struct lane_work *work, struct record **readable, size_t count)
+{
+	struct key_named *keys = arena_alloc_array(&work->arena, 2 * count, sizeof *keys);
+	size_t keys_count = list_keys(readable, count, keys);
+
+	qsort(keys, keys_count, sizeof *keys, compare_by_key);
+	work->key_slots = arena_zero_array(&work->arena, keys_count, sizeof *work->key_slots);
+	for (size_t i = 0; i < keys_count; i++) {
+		const struct key_named *key = &keys[i];
+		if (i == 0 || compare_by_key(&keys[i - 1], key) != 0)
 			work->key_slots[work->key_slots_count++] = (struct key_slot){
-				.key_hash = record->event.key_hash,
-				.customer_id = record->event.customer_id,
+				.key_hash = key->hash,
+				.customer_id = key->record->event.customer_id,
 			};
-		record->key_slot = &work->key_slots[work->key_slots_count - 1];
+		struct key_slot *slot = &work->key_slots[work->key_slots_count - 1];
+		if (!key->is_reversed) {
+			key->record->key_slot = slot;
+			continue;
+		}
+		key->record->reversed_slot = slot;
+		if (!slot->consumption)
+			slot->consumption = arena_zero_array(&work->arena, 1, sizeof *slot->consumption);
 	}
 }
 
@@ -159,6 +192,7 @@ void work_prepare(struct lane_work *work)
 		struct record *record = work->records[i];
 		record->account = NULL;
 		record->key_slot = NULL;
+		record->reversed_slot = NULL;
 		record->grant_known = NULL;
 		record->result = (struct result){0};
 		if (record->readable)

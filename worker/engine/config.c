@@ -546,6 +546,7 @@ static enum outcome check_orders(struct loader *loader)
 		{"dedupe.generation", "dedupe.window", true},
 		{"publish.transaction.timeout", "publish.transaction.timeout.max", true},
 		{"batch.records.max", "batch.entries.max", true},
+		{"sweep.batch", "sweep.pending.max", true},
 	};
 
 	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {

@@ -35,6 +35,12 @@ static const struct family counter_families[COUNTER_COUNT] = {
 	[COUNTER_MISROUTED] = {"drawdown_inputs_misrouted_total", "Inputs outside of their customer's partition."},
 	[COUNTER_FENCED] = {"drawdown_fenced_total", "Times that partitions turned out to be another worker's."},
 	[COUNTER_ASSIGNMENTS] = {"drawdown_assignments_total", "Assignments of partitions received."},
+	[COUNTER_SWEEPS] = {"drawdown_sweeps_total", "Times that the due accounts were gone through."},
+	[COUNTER_ADVANCES_SENT] = {"drawdown_advances_sent_total", "Advances sent to idle accounts."},
+	[COUNTER_KEEPER_FAILURES] = {"drawdown_keeper_failures_total",
+		"Failures of the sweeper and of the dropping of receipts."},
+	[COUNTER_GENERATIONS_DROPPED] = {"drawdown_receipt_generations_dropped_total",
+		"Generations of receipts dropped."},
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
@@ -87,7 +93,8 @@ static struct {
 	struct histogram batch_sizes;
 	atomic_int state;
 	_Atomic(const char *) why_not_ready; /* NULL: ready */
-	_Atomic int64_t heartbeat_at;	     /* 0: never yet */
+	_Atomic int64_t due_age;
+	_Atomic int64_t heartbeat_at; /* 0: never yet */
 	_Atomic(const char *) input_topics[INPUT_COUNT];
 	pthread_mutex_t positions_mutex;
 	struct position positions[BATCH_SPANS_MAX];
@@ -193,6 +200,11 @@ void metrics_forget_positions(void)
 	(void)pthread_mutex_lock(&metrics.positions_mutex);
 	metrics.positions_count = 0;
 	(void)pthread_mutex_unlock(&metrics.positions_mutex);
+}
+
+void metrics_set_due_age(int64_t age)
+{
+	atomic_store(&metrics.due_age, age > 0 ? age : 0);
 }
 
 void metrics_set_state(enum worker_state state)
@@ -364,6 +376,15 @@ static void write_state(FILE *out)
 	(void)fprintf(out, "drawdown_build_info{version=\"%s\"} 1\n", DRAWDOWN_VERSION);
 }
 
+static void write_due(FILE *out)
+{
+	write_head(out, "drawdown_due_oldest_seconds", "gauge",
+		"How long the idle account that waits longest for its advance has been due; 0: none waits.");
+	(void)fputs("drawdown_due_oldest_seconds ", out);
+	write_seconds(out, (uint64_t)atomic_load(&metrics.due_age));
+	(void)fputc('\n', out);
+}
+
 static uint64_t resident_size(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -398,6 +419,7 @@ void metrics_write(FILE *out)
 	write_errors(out);
 	write_histograms(out);
 	write_positions(out);
+	write_due(out);
 	write_state(out);
 	write_process(out);
 }

@@ -25,7 +25,7 @@ static const struct postgres_statement open_session = {
 	sql_open_session,
 	{POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
 		POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT,
-		POSTGRES_TEXT},
+		POSTGRES_TEXT, POSTGRES_TEXT},
 };
 
 void postgres_clear(PGresult **result)
@@ -132,6 +132,16 @@ static void hint_at(struct failure *reterr, const char *state)
 			"the database is read-only: target_session_attrs=read-write in database.url finds the primary");
 }
 
+/* The account was locked when it was read: nobody else can have taken a key that hangs on it. */
+static bool is_of_account(const char *table)
+{
+	static const char *const tables[] = {"ledger_entry", "hold", "transfer"};
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+		if (strcmp(table, tables[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The server's own refusal. Its detail is left out: it may quote data. */
 static enum outcome fail_refused(struct postgres *postgres, const struct postgres_statement *statement,
 	const PGresult *result, struct failure *reterr)
@@ -143,15 +153,14 @@ static enum outcome fail_refused(struct postgres *postgres, const struct postgre
 	if (!state || PQstatus(postgres->connection) != CONNECTION_OK)
 		return fail_lost(postgres, statement, reterr);
 	(void)snprintf(postgres->sqlstate, sizeof postgres->sqlstate, "%s", state);
-	/* The account was locked when its seq was read: nobody else can have taken the next one. */
-	bool is_broken = has_class(state, "23505") && table && strcmp(table, "ledger_entry") == 0;
+	bool is_broken = has_class(state, "23505") && table && is_of_account(table);
 	enum outcome outcome =
 		!is_broken && (is_retried(state) || is_retried_anew(state)) ? OUTCOME_RETRY : OUTCOME_FATAL;
 	(void)fail(reterr, outcome, statement->where, "database refused %s: %.*s (SQLSTATE %.5s)", statement->name,
 		OUTCOME_TEXT_SIZE, message ? message : "", state);
 	if (is_broken)
-		fail_hint(reterr,
-			"an account's row is behind its ledger: the books were changed by hand or restored in part");
+		fail_hint(reterr, "an account's row is behind its ledger or its holds: the books were changed by hand "
+				  "or restored in part");
 	else
 		hint_at(reterr, state);
 	if (is_retried_anew(state))
@@ -482,6 +491,15 @@ static enum outcome set_up_session(struct postgres *postgres, struct failure *re
 	struct postgres_row row = {.result = result, .column = 13};
 	struct text synchronous_commit = postgres_get_text(&row);
 	postgres->is_durable = text_equal(postgres_get_text(&row), TEXT_LITERAL("on"));
+	struct text encoding = postgres_get_text(&row);
+	if (!text_equal(encoding, TEXT_LITERAL("UTF8"))) {
+		(void)fail(reterr, OUTCOME_FATAL, open_session.where,
+			"the database's encoding is %.*s, drawdown needs UTF8: it keeps any text that an event may "
+			"bear",
+			TEXT_ARGS(encoding));
+		fail_hint(reterr, "make the database with `create database ... encoding 'UTF8' template template0`");
+		return OUTCOME_FATAL;
+	}
 	if (text_equal(synchronous_commit, TEXT_LITERAL("off"))) {
 		(void)fail(reterr, OUTCOME_FATAL, open_session.where,
 			"synchronous_commit is off: a crash of the database would lose what was published");

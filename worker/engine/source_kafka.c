@@ -249,6 +249,12 @@ static enum outcome kafka_start(
 	return OUTCOME_OK;
 }
 
+static int64_t kafka_reached(void *self, enum input input, int32_t partition)
+{
+	const struct kafka_source *source = self;
+	return source->reader ? source_reader_reached(source->reader, input, partition) : -1;
+}
+
 static enum outcome kafka_stop(void *self, struct failure *reterr)
 {
 	struct kafka_source *source = self;
@@ -333,6 +339,7 @@ enum outcome source_kafka_open(struct source *ret_source, const struct config *c
 		.committed = kafka_committed,
 		.commit_start = kafka_commit_start,
 		.start = kafka_start,
+		.reached = kafka_reached,
 		.stop = kafka_stop,
 		.wake = kafka_wake,
 		.close = kafka_close,

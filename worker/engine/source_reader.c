@@ -277,7 +277,8 @@ static void hand_out(struct side *side, struct batch *batch)
 	record->key = copy_bytes(arena, message->key, message->key_len);
 	record->value = copy_bytes(arena, message->payload, message->len);
 	copy_headers(arena, message, record);
-	batch_cover(batch, side->input, side->partition, side->position, message->offset, side->epoch);
+	batch_cover(batch, side->input, side->partition, side->position, message->offset, side->epoch,
+		record->source.timestamp);
 	side->position = message->offset + 1;
 	drop_head(side);
 }
@@ -398,10 +399,26 @@ bool source_reader_is_recovered(struct source_reader *reader)
 	return true;
 }
 
+/* Behind the last record, or further, where only markers follow. */
+static int64_t reached(const struct side *side)
+{
+	return side->end_offset > side->position ? side->end_offset : side->position;
+}
+
+int64_t source_reader_reached(const struct source_reader *reader, enum input input, int32_t partition)
+{
+	for (size_t i = 0; i < reader->pairs_count; i++) {
+		const struct side *side = &reader->pairs[i].sides[input];
+		if (side->partition == partition)
+			return reached(side);
+	}
+	return -1;
+}
+
 static void report_side(const struct source_reader *reader, const struct side *side)
 {
 	int64_t log_start, log_end;
-	int64_t position = side->end_offset > side->position ? side->end_offset : side->position;
+	int64_t position = reached(side);
 
 	if (rd_kafka_get_watermark_offsets(
 		    reader->kafka, reader->config->input_topics[side->input], side->partition, &log_start, &log_end) ||

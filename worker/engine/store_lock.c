@@ -10,8 +10,8 @@ static const struct postgres_statement lock_accounts = {
 	"lock_accounts",
 	sql_lock_accounts,
 	{POSTGRES_INT8, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
-		POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
-		POSTGRES_JSON},
+		POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
+		POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON},
 };
 static const struct postgres_statement create_accounts = {
 	"store.lock",
@@ -23,7 +23,7 @@ static const struct postgres_statement read_currencies = {
 	"store.lock",
 	"read_currencies",
 	sql_read_currencies,
-	{POSTGRES_TEXT, POSTGRES_INT8},
+	{POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_JSON},
 };
 static const struct postgres_statement find_known_currencies = {
 	"store.lock",
@@ -47,15 +47,10 @@ static struct account **alloc_accounts(struct locking *locking)
 
 static void add_keys(struct postgres_params *params, struct account *const *accounts, size_t count)
 {
-	struct postgres_bytes *customer = postgres_add_array(params, POSTGRES_TEXT, count);
-	struct postgres_bytes *currency = postgres_add_array(params, POSTGRES_TEXT, count);
-	struct postgres_bytes *resource = postgres_add_array(params, POSTGRES_TEXT, count);
+	struct store_keys keys = store_add_keys(params, count);
 
-	for (size_t i = 0; i < count; i++) {
-		postgres_put_text(customer, accounts[i]->key.customer_id);
-		postgres_put_text(currency, accounts[i]->key.currency_id);
-		postgres_put_resource(resource, accounts[i]->key.resource_id);
-	}
+	for (size_t i = 0; i < count; i++)
+		store_put_key(&keys, &accounts[i]->key);
 }
 
 /* What is posted adds up to the balance; the core takes that for granted. */
@@ -63,10 +58,25 @@ static bool adds_up(const struct account *account)
 {
 	credit_t sum = 0;
 
-	for (size_t i = 0; i < account->grants_count; i++)
-		if (account->grants[i].status == GRANT_ACTIVE && !credit_add(sum, account->grants[i].remaining, &sum))
+	for (size_t i = 0; i < account->grants_count; i++) {
+		const struct grant *grant = &account->grants[i];
+		bool is_posted = grant->status != GRANT_SCHEDULED && grant->status != GRANT_PENDING;
+		if (is_posted && !credit_add(sum, grant->remaining, &sum))
 			return false;
+	}
 	return sum == account->balance;
+}
+
+/* Open grants, overrides, alerts. */
+static bool read_json(struct account *account, struct arena *arena, struct postgres_row *row)
+{
+	struct text grants = postgres_get_text(row);
+	struct text overrides = postgres_get_text(row);
+	struct text alerts = postgres_get_text(row);
+
+	return account_parse_grants(account, arena, grants) &&
+	       account_settings_parse(overrides, arena, &account->settings) &&
+	       alerts_parse(&account->alerts, arena, alerts);
 }
 
 static bool read_account(struct locking *locking, struct account *account, struct postgres_row *row)
@@ -79,6 +89,7 @@ static bool read_account(struct locking *locking, struct account *account, struc
 	account->consumed = postgres_get_credit(row);
 	account->clock = postgres_get_instant(row);
 	account->grants_made = postgres_get_int64(row);
+	account->holds_made = postgres_get_int64(row);
 	/* An input that was renamed since is none of ours: its positions say nothing any more. */
 	enum input input = store_input_of(locking->store, postgres_get_text(row));
 	account->freshness = (struct freshness){
@@ -87,8 +98,7 @@ static bool read_account(struct locking *locking, struct account *account, struc
 		.offset = postgres_get_int64(row),
 		.event_time = postgres_get_instant(row),
 	};
-	return account_parse_grants(account, &locking->work->arena, postgres_get_text(row)) && !row->corrupt &&
-	       adds_up(account);
+	return read_json(account, &locking->work->arena, row) && !row->corrupt && adds_up(account);
 }
 
 /* Those that exist are locked in the order given, and read as they are under their lock. */
@@ -105,15 +115,8 @@ static enum outcome lock_existing(struct locking *locking, struct account **acco
 	for (int i = 0; i < PQntuples(result); i++) {
 		struct postgres_row row = {.result = result, .row = i};
 		struct account *account = accounts[postgres_get_int64(&row) - 1];
-		if (!read_account(locking, account, &row)) {
-			(void)fail(locking->reterr, OUTCOME_FATAL, lock_accounts.where,
-				"account %.*s/%.*s/%.*s is corrupt", TEXT_ARGS(account->key.customer_id),
-				TEXT_ARGS(account->key.currency_id), TEXT_ARGS(account->key.resource_id));
-			fail_hint(locking->reterr,
-				"its row holds what drawdown does not write, or its open grants do not add up to the "
-				"balance: it was changed by hand or restored in part");
-			return OUTCOME_FATAL;
-		}
+		if (!read_account(locking, account, &row))
+			return store_fail_account(lock_accounts.where, &account->key, locking->reterr);
 	}
 	return OUTCOME_OK;
 }
@@ -151,6 +154,49 @@ static struct currency *find_currency(struct currency *currencies, size_t count,
 	return bsearch(&wanted, currencies, count, sizeof *currencies, compare_currencies);
 }
 
+/* From currency_id on. */
+static enum outcome read_currency(struct locking *locking, struct currency *currency, struct postgres_row *row)
+{
+	const char *reason = NULL;
+
+	currency->named = true;
+	currency->expiry_grace = postgres_get_int64(row);
+	bool is_policy = over_limit_parse(postgres_get_text(row), &currency->over_limit);
+	currency->has_overdraft_limit = !postgres_is_null(row);
+	currency->overdraft_limit = postgres_get_credit(row);
+	struct text thresholds = postgres_get_text(row);
+	if (!is_policy || row->corrupt)
+		reason = "over_limit or overdraft_limit is none that drawdown knows";
+	else if (!thresholds.data ||
+		 thresholds_parse(thresholds, &locking->work->arena, &currency->thresholds, &reason))
+		return OUTCOME_OK;
+	(void)fail(locking->reterr, OUTCOME_FATAL, read_currencies.where,
+		"settings of currency %.*s cannot be used: %s", TEXT_ARGS(currency->currency_id), reason);
+	fail_hint(locking->reterr, "correct them with `drawdown currency set`");
+	return OUTCOME_FATAL;
+}
+
+static enum outcome read_settings(struct locking *locking, struct currency *currencies, const PGresult *result)
+{
+	struct lane_work *work = locking->work;
+	enum outcome outcome = OUTCOME_OK;
+
+	assert(PQntuples(result) > 0);
+	for (int i = 0; i < PQntuples(result) && outcome == OUTCOME_OK; i++) {
+		struct postgres_row row = {.result = result, .row = i};
+		work->receipts_from = postgres_get_instant(&row);
+		if (row.corrupt)
+			return store_fail_corrupt(&read_currencies, locking->reterr);
+		struct text currency_id = postgres_get_text(&row);
+		if (!currency_id.data)
+			return OUTCOME_OK;
+		struct currency *currency = find_currency(currencies, work->currencies_count, currency_id);
+		assert(currency);
+		outcome = read_currency(locking, currency, &row);
+	}
+	return outcome;
+}
+
 static enum outcome fill_currencies(struct locking *locking)
 {
 	struct lane_work *work = locking->work;
@@ -163,15 +209,10 @@ static enum outcome fill_currencies(struct locking *locking)
 	for (size_t i = 0; i < work->currencies_count; i++)
 		postgres_put_text(ids, currencies[i].currency_id);
 	enum outcome outcome = postgres_query(locking->postgres, &read_currencies, &params, &result, locking->reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = read_settings(locking, currencies, result);
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	for (int i = 0; i < PQntuples(result); i++) {
-		struct postgres_row row = {.result = result, .row = i};
-		struct currency *currency = find_currency(currencies, work->currencies_count, postgres_get_text(&row));
-		assert(currency);
-		currency->named = true;
-		currency->expiry_grace = postgres_get_int64(&row);
-	}
 	const struct currency *last = currencies;
 	for (size_t i = 0; i < work->accounts_count; i++) {
 		struct account *account = &work->accounts[i];

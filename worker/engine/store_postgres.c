@@ -53,6 +53,52 @@ enum outcome store_fail_corrupt(const struct postgres_statement *statement, stru
 	return OUTCOME_FATAL;
 }
 
+enum outcome store_fail_account(const char *where, const struct account_key *account, struct failure *reterr)
+{
+	(void)fail(reterr, OUTCOME_FATAL, where, "account %.*s/%.*s/%.*s is corrupt", TEXT_ARGS(account->customer_id),
+		TEXT_ARGS(account->currency_id), TEXT_ARGS(account->resource_id));
+	fail_hint(reterr, "its rows hold what drawdown does not write, or its open grants and holds do not add up: "
+			  "they were changed by hand or restored in part");
+	return OUTCOME_FATAL;
+}
+
+enum outcome store_check_count(
+	const struct postgres_statement *statement, PGresult *result, size_t expected, struct failure *reterr)
+{
+	size_t count = postgres_rows(result);
+
+	if (count == expected)
+		return OUTCOME_OK;
+	(void)fail(reterr, OUTCOME_FATAL, statement->where, "%s changed %zu rows of %zu", statement->name, count,
+		expected);
+	fail_hint(reterr, "rows of the books are missing: they were deleted by hand or restored in part");
+	return OUTCOME_FATAL;
+}
+
+struct store_keys store_add_keys(struct postgres_params *params, size_t count)
+{
+	struct store_keys keys;
+
+	keys.customer = postgres_add_array(params, POSTGRES_TEXT, count);
+	keys.currency = postgres_add_array(params, POSTGRES_TEXT, count);
+	keys.resource = postgres_add_array(params, POSTGRES_TEXT, count);
+	return keys;
+}
+
+void store_put_key(const struct store_keys *keys, const struct account_key *account)
+{
+	postgres_put_text(keys->customer, account->customer_id);
+	postgres_put_text(keys->currency, account->currency_id);
+	postgres_put_resource(keys->resource, account->resource_id);
+}
+
+void store_put_account(struct postgres_bytes *row, const struct account_key *account)
+{
+	postgres_put_text(row, account->customer_id);
+	postgres_put_text(row, account->currency_id);
+	postgres_put_resource(row, account->resource_id);
+}
+
 /* ---- generations of receipts ---- */
 
 static int64_t generation_of(const struct store_postgres *store, instant_t timestamp)

@@ -7,7 +7,8 @@
 #define RECEIPT_COLUMNS                                                                                            \
 	POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_UUID, POSTGRES_INT2, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2,   \
 		POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8, \
-		POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ
+		POSTGRES_INT8, POSTGRES_INT8, POSTGRES_JSON, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,          \
+		POSTGRES_TIMESTAMPTZ
 
 static const struct postgres_statement find_receipts = {
 	"store.look_up",
@@ -25,7 +26,8 @@ static const struct postgres_statement find_grants = {
 	"store.look_up",
 	"find_grants",
 	sql_find_grants,
-	{POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2, POSTGRES_TIMESTAMPTZ},
+	{POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT2, POSTGRES_INT2, POSTGRES_INT4, POSTGRES_TIMESTAMPTZ,
+		POSTGRES_TIMESTAMPTZ, POSTGRES_TIMESTAMPTZ, POSTGRES_INT8},
 };
 static const struct postgres_statement read_entries = {
 	"store.recall",
@@ -71,6 +73,7 @@ static bool read_receipt(
 	receipt->range_last = postgres_get_int64(row);
 	receipt->first_seq = postgres_get_int64(row);
 	receipt->last_seq = postgres_get_int64(row);
+	receipt->notifications = arena_copy(arena, postgres_get_text(row));
 	receipt->source = read_source(store, row);
 	receipt->own_topic = receipt->source.input != INPUT_COUNT;
 	if ((int)receipt->kind < 0 || receipt->kind >= EVENT_KIND_COUNT)
@@ -79,13 +82,22 @@ static bool read_receipt(
 }
 
 /* Two keys of one hash: receipts would answer for each other. */
+static bool is_of_key(const struct key_slot *slot, struct text idempotency_key, enum event_class event_class)
+{
+	const struct receipt *receipt = slot ? slot->receipt : NULL;
+	return !receipt ||
+	       (text_equal(receipt->idempotency_key, idempotency_key) && receipt->event_class == event_class);
+}
+
 static enum outcome check_keys(const struct store_postgres *store, const struct lane_work *work, struct failure *reterr)
 {
 	for (size_t i = 0; i < work->records_count; i++) {
 		const struct record *record = work->records[i];
-		const struct receipt *receipt = record->key_slot ? record->key_slot->receipt : NULL;
-		if (!receipt || (text_equal(receipt->idempotency_key, record->event.idempotency_key) &&
-					receipt->event_class == event_class_of(record->event.kind)))
+		const struct event *event = &record->event;
+		if (!record->readable ||
+			(is_of_key(record->key_slot, event->idempotency_key, event_class_of(event->kind)) &&
+				(!event->reversal ||
+					is_of_key(record->reversed_slot, event->reversal->reversed_key, CLASS_USAGE))))
 			continue;
 		(void)fail(reterr, OUTCOME_FATAL, find_receipts.where,
 			"%s [%d] offset %lld: its key has the hash of another key in drawdown.receipt",
@@ -131,34 +143,86 @@ static enum outcome look_up_receipts(
 	return check_keys(store, work, reterr);
 }
 
-static enum outcome look_up_grants(struct postgres *postgres, struct lane_work *work, struct failure *reterr)
+static enum grant_status status_after(enum grant_end end)
+{
+	switch (end) {
+	case GRANT_END_EXPIRED:
+		return GRANT_EXPIRED;
+	case GRANT_END_VOIDED:
+		return GRANT_VOIDED;
+	case GRANT_END_NONE:
+	case GRANT_END_DEPLETED:
+		break;
+	}
+	return GRANT_ACTIVE;
+}
+
+/* From currency_id on. */
+static bool read_grant(struct arena *arena, struct postgres_row *row, struct store_grant *found)
+{
+	struct grant *grant = &found->grant;
+
+	found->found = true;
+	found->currency_id = arena_copy(arena, postgres_get_text(row));
+	found->resource_id = arena_copy(arena, postgres_get_resource(row));
+	grant->grant_type = (enum grant_type)postgres_get_int16(row);
+	found->end = (enum grant_end)postgres_get_int16(row);
+	grant->status = status_after(found->end);
+	grant->priority = postgres_get_int32(row);
+	grant->effective_at = postgres_get_instant(row);
+	grant->expire_at = postgres_get_instant(row);
+	grant->created_at = postgres_get_instant(row);
+	grant->ordinal = postgres_get_int64(row);
+	return !row->corrupt;
+}
+
+enum outcome store_find_grants(struct postgres *postgres, struct arena *arena, struct store_grant *grants, size_t count,
+	struct failure *reterr)
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
 
 	postgres_params_init(&params, postgres);
-	struct postgres_bytes *customer = postgres_add_array(&params, POSTGRES_TEXT, work->grants_known_count);
-	struct postgres_bytes *grant = postgres_add_array(&params, POSTGRES_TEXT, work->grants_known_count);
-	for (size_t i = 0; i < work->grants_known_count; i++) {
-		postgres_put_text(customer, work->grants_known[i].customer_id);
-		postgres_put_text(grant, work->grants_known[i].grant_id);
+	struct postgres_bytes *customer = postgres_add_array(&params, POSTGRES_TEXT, count);
+	struct postgres_bytes *grant = postgres_add_array(&params, POSTGRES_TEXT, count);
+	for (size_t i = 0; i < count; i++) {
+		postgres_put_text(customer, grants[i].customer_id);
+		postgres_put_text(grant, grants[i].grant.grant_id);
 	}
 	enum outcome outcome = postgres_query(postgres, &find_grants, &params, &result, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
 		struct postgres_row row = {.result = result, .row = i};
-		struct grant_known *known = &work->grants_known[postgres_get_int64(&row) - 1];
-		known->currency_id = arena_copy(&work->arena, postgres_get_text(&row));
-		known->resource_id = arena_copy(&work->arena, postgres_get_resource(&row));
-		known->grant_type = (enum grant_type)postgres_get_int16(&row);
-		known->end = (enum grant_end)postgres_get_int16(&row);
-		known->expire_at = postgres_get_instant(&row);
-		known->found = true;
-		if (row.corrupt)
+		struct store_grant *found = &grants[postgres_get_int64(&row) - 1];
+		if (!read_grant(arena, &row, found))
 			return store_fail_corrupt(&find_grants, reterr);
 	}
 	return OUTCOME_OK;
+}
+
+static enum outcome look_up_grants(struct postgres *postgres, struct lane_work *work, struct failure *reterr)
+{
+	size_t count = work->grants_known_count;
+	struct store_grant *grants = arena_zero_array(&postgres->scratch, count, sizeof *grants);
+
+	for (size_t i = 0; i < count; i++) {
+		grants[i].customer_id = work->grants_known[i].customer_id;
+		grants[i].grant.grant_id = work->grants_known[i].grant_id;
+	}
+	enum outcome outcome = store_find_grants(postgres, &work->arena, grants, count, reterr);
+	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++) {
+		if (!grants[i].found)
+			continue;
+		struct grant_known *known = &work->grants_known[i];
+		known->currency_id = grants[i].currency_id;
+		known->resource_id = grants[i].resource_id;
+		known->grant_type = grants[i].grant.grant_type;
+		known->end = grants[i].end;
+		known->expire_at = grants[i].grant.expire_at;
+		known->found = true;
+	}
+	return outcome;
 }
 
 enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
@@ -172,6 +236,10 @@ enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, stru
 		outcome = look_up_receipts(store, postgres, work, reterr);
 	if (outcome == OUTCOME_OK && work->grants_known_count)
 		outcome = look_up_grants(postgres, work, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = store_look_up_holds(postgres, work, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = store_look_up_reversals(postgres, work, reterr);
 	return outcome;
 }
 
@@ -224,19 +292,31 @@ static bool read_entry(
 
 static void add_ranges(struct postgres_params *params, const struct entry_range *ranges, size_t count)
 {
-	struct postgres_bytes *customer = postgres_add_array(params, POSTGRES_TEXT, count);
-	struct postgres_bytes *currency = postgres_add_array(params, POSTGRES_TEXT, count);
-	struct postgres_bytes *resource = postgres_add_array(params, POSTGRES_TEXT, count);
+	struct store_keys keys = store_add_keys(params, count);
 	struct postgres_bytes *first = postgres_add_array(params, POSTGRES_INT8, count);
 	struct postgres_bytes *last = postgres_add_array(params, POSTGRES_INT8, count);
 
 	for (size_t i = 0; i < count; i++) {
-		postgres_put_text(customer, ranges[i].account->customer_id);
-		postgres_put_text(currency, ranges[i].account->currency_id);
-		postgres_put_resource(resource, ranges[i].account->resource_id);
+		store_put_key(&keys, ranges[i].account);
 		postgres_put_int64(first, ranges[i].first);
 		postgres_put_int64(last, ranges[i].last);
 	}
+}
+
+/* What is told again is read once more only when it is published: what cannot be read must be noticed here. */
+static bool are_notifications_whole(const struct lane_work *work, struct arena *scratch)
+{
+	struct notification *told;
+	size_t count;
+
+	for (size_t i = 0; i < work->records_count; i++) {
+		const struct record *record = work->records[i];
+		if (!record->readable || !record_is_recalled(record) || !record->key_slot->receipt->notifications.data)
+			continue;
+		if (!notifications_parse(record->key_slot->receipt->notifications, scratch, &told, &count))
+			return false;
+	}
+	return true;
 }
 
 enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
@@ -248,6 +328,8 @@ enum outcome store_recall(void *self, size_t lane, struct lane_work *work, struc
 	size_t entries_count;
 
 	arena_reset(&postgres->scratch);
+	if (!are_notifications_whole(work, &postgres->scratch))
+		return store_fail_corrupt(&find_receipts, reterr);
 	struct entry_range *ranges = arena_alloc_array(&postgres->scratch, work->records_count, sizeof *ranges);
 	size_t ranges_count = list_ranges(work, ranges, &entries_count);
 	if (ranges_count == 0)

@@ -5,6 +5,8 @@
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
 
+#define STATEMENT_SIZE_MAX (64 * 1024 * 1024) /* about: that of the JSON in one update of accounts */
+
 static const struct postgres_statement copy_entries = {"store.settle", "copy_entries", sql_copy_entries, {0}};
 static const struct postgres_statement copy_receipts = {"store.settle", "copy_receipts", sql_copy_receipts, {0}};
 static const struct postgres_statement copy_grants = {"store.settle", "copy_grants", sql_copy_grants, {0}};
@@ -15,6 +17,8 @@ static const struct postgres_statement update_accounts = {
 	sql_update_accounts,
 	{0},
 };
+static const struct postgres_statement write_dues = {"store.settle", "write_dues", sql_write_dues, {0}};
+static const struct postgres_statement delete_dues = {"store.settle", "delete_dues", sql_delete_dues, {0}};
 
 /* One lane's call. */
 struct settling {
@@ -23,13 +27,6 @@ struct settling {
 	struct lane_work *work;
 	struct failure *reterr;
 };
-
-static void put_account(struct postgres_bytes *bytes, const struct account_key *account)
-{
-	postgres_put_text(bytes, account->customer_id);
-	postgres_put_text(bytes, account->currency_id);
-	postgres_put_resource(bytes, account->resource_id);
-}
 
 static void put_source(
 	const struct settling *settling, struct postgres_bytes *bytes, const struct source_position *source)
@@ -51,7 +48,7 @@ static void put_seq(struct postgres_bytes *bytes, int64_t seq)
 
 static void put_entry(const struct settling *settling, struct postgres_bytes *bytes, const struct ledger_entry *entry)
 {
-	put_account(bytes, entry->account);
+	store_put_account(bytes, entry->account);
 	postgres_put_int64(bytes, entry->seq);
 	postgres_put_int16(bytes, (int16_t)entry->event_type);
 	postgres_put_credit(bytes, entry->amount);
@@ -124,6 +121,7 @@ static void put_receipt(const struct settling *settling, struct postgres_bytes *
 	put_seq(bytes, receipt->range_last);
 	put_seq(bytes, receipt->first_seq);
 	put_seq(bytes, receipt->last_seq);
+	postgres_put_text(bytes, receipt->notifications);
 	put_source(settling, bytes, &receipt->source);
 }
 
@@ -143,7 +141,7 @@ static enum outcome write_receipts(struct settling *settling)
 		const struct receipt *receipt = work->key_slots[i].receipt;
 		if (!receipt || !is_new(work, receipt))
 			continue;
-		outcome = postgres_copy_row(&copy, 21, settling->reterr);
+		outcome = postgres_copy_row(&copy, 22, settling->reterr);
 		if (outcome == OUTCOME_OK)
 			put_receipt(settling, &copy.bytes, receipt);
 	}
@@ -187,19 +185,6 @@ static enum outcome write_grants(struct settling *settling)
 			put_grant(&copy.bytes, &work->grants_made[i]);
 	}
 	return outcome == OUTCOME_OK ? postgres_copy_end(&copy, settling->reterr) : outcome;
-}
-
-static enum outcome check_count(
-	const struct settling *settling, const struct postgres_statement *statement, PGresult *result, size_t expected)
-{
-	size_t count = postgres_rows(result);
-
-	if (count == expected)
-		return OUTCOME_OK;
-	(void)fail(settling->reterr, OUTCOME_FATAL, statement->where, "%s changed %zu rows of %zu", statement->name,
-		count, expected);
-	fail_hint(settling->reterr, "rows of the books are missing: they were deleted by hand or restored in part");
-	return OUTCOME_FATAL;
 }
 
 /* By grant, the later of two behind the earlier. */
@@ -257,12 +242,49 @@ static enum outcome write_ended(struct settling *settling)
 		postgres_put_instant(ended_at, ended[i]->ended_at);
 	}
 	enum outcome outcome = postgres_query(settling->postgres, &end_grants, &params, &result, settling->reterr);
-	return outcome == OUTCOME_OK ? check_count(settling, &end_grants, result, count) : outcome;
+	return outcome == OUTCOME_OK ? store_check_count(&end_grants, result, count, settling->reterr) : outcome;
+}
+
+/* ---- accounts ---- */
+
+/* An account that changed, and its columns of JSON. */
+struct state {
+	const struct account *account;
+	struct text open_grants;
+	struct text overrides; /* absent: none */
+	struct text alerts;    /* absent: not decided yet */
+};
+
+static struct state format_state(const struct account *account, struct arena *scratch)
+{
+	return (struct state){
+		.account = account,
+		.open_grants = account_format_grants(account, scratch),
+		.overrides = account_settings_format(&account->settings, scratch),
+		.alerts = account->alerts.count ? alerts_format(&account->alerts, scratch) : TEXT_NULL,
+	};
+}
+
+/* The next ones from accounts[*next] on, as many as one statement holds. */
+static size_t format_states(const struct settling *settling, size_t *next, struct state *states)
+{
+	const struct lane_work *work = settling->work;
+	size_t count = 0;
+
+	for (size_t size = 0; *next < work->accounts_count && size < STATEMENT_SIZE_MAX; (*next)++) {
+		if (!work->accounts[*next].touched)
+			continue;
+		struct state *state = &states[count++];
+		*state = format_state(&work->accounts[*next], &settling->postgres->scratch);
+		size += state->open_grants.size + state->overrides.size + state->alerts.size;
+	}
+	return count;
 }
 
 /* The columns of update_accounts, in the order of its parameters. */
-static void put_state(struct settling *settling, struct postgres_bytes *columns, const struct account *account)
+static void put_state(const struct settling *settling, struct postgres_bytes *columns, const struct state *state)
 {
+	const struct account *account = state->account;
 	const struct freshness *freshness = &account->freshness;
 	const char *topic = freshness->input < 0 ? NULL : settling->store->config->input_topics[freshness->input];
 
@@ -276,51 +298,135 @@ static void put_state(struct settling *settling, struct postgres_bytes *columns,
 	postgres_put_credit(&columns[7], account->consumed);
 	postgres_put_instant(&columns[8], account->clock);
 	postgres_put_int64(&columns[9], account->grants_made);
-	postgres_put_text(&columns[10], text_of(topic));
+	postgres_put_int64(&columns[10], account->holds_made);
+	postgres_put_text(&columns[11], text_of(topic));
 	if (topic) {
-		postgres_put_int32(&columns[11], freshness->partition);
-		postgres_put_int64(&columns[12], freshness->offset);
-		postgres_put_instant(&columns[13], freshness->event_time);
+		postgres_put_int32(&columns[12], freshness->partition);
+		postgres_put_int64(&columns[13], freshness->offset);
+		postgres_put_instant(&columns[14], freshness->event_time);
 	} else {
-		postgres_put_null(&columns[11]);
 		postgres_put_null(&columns[12]);
 		postgres_put_null(&columns[13]);
+		postgres_put_null(&columns[14]);
 	}
-	postgres_put_text(&columns[14], account_format_grants(account, &settling->postgres->scratch));
+	postgres_put_text(&columns[15], state->open_grants);
+	postgres_put_text(&columns[16], state->overrides);
+	postgres_put_text(&columns[17], state->alerts);
 }
 
-static enum outcome write_accounts(struct settling *settling, size_t touched_count)
+static enum outcome write_states(struct settling *settling, const struct state *states, size_t count)
 {
 	static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8,
 		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ,
-		POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON};
-	const struct lane_work *work = settling->work;
+		POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
+		POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON};
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
 
 	postgres_params_init(&params, settling->postgres);
 	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-		(void)postgres_add_array(&params, types[i], touched_count);
-	for (size_t i = 0; i < work->accounts_count; i++)
-		if (work->accounts[i].touched)
-			put_state(settling, params.bytes, &work->accounts[i]);
+		(void)postgres_add_array(&params, types[i], count);
+	for (size_t i = 0; i < count; i++)
+		put_state(settling, params.bytes, &states[i]);
 	enum outcome outcome = postgres_query(settling->postgres, &update_accounts, &params, &result, settling->reterr);
-	return outcome == OUTCOME_OK ? check_count(settling, &update_accounts, result, touched_count) : outcome;
+	return outcome == OUTCOME_OK ? store_check_count(&update_accounts, result, count, settling->reterr) : outcome;
 }
 
-static size_t count_touched(const struct lane_work *work)
+/* An account's open grants may be half a megabyte of JSON: so many as fit go in one statement. */
+static enum outcome write_accounts(struct settling *settling)
+{
+	const struct lane_work *work = settling->work;
+	enum outcome outcome = OUTCOME_OK;
+
+	for (size_t next = 0; next < work->accounts_count && outcome == OUTCOME_OK;) {
+		arena_reset(&settling->postgres->scratch);
+		struct state *states =
+			arena_alloc_array(&settling->postgres->scratch, work->accounts_count - next, sizeof *states);
+		size_t count = format_states(settling, &next, states);
+		if (count)
+			outcome = write_states(settling, states, count);
+	}
+	return outcome;
+}
+
+/* ---- due times ---- */
+
+static bool is_due_changed(const struct account *account)
+{
+	return (account->touched && account->next_due != account->stored_due) || account->due_stale;
+}
+
+static bool is_due_set(const struct account *account)
+{
+	return is_due_changed(account) && account->next_due != INT64_MAX;
+}
+
+static bool is_due_gone(const struct account *account)
+{
+	return is_due_changed(account) && account->next_due == INT64_MAX;
+}
+
+static size_t list_accounts(
+	const struct lane_work *work, bool (*is_wanted)(const struct account *account), const struct account **accounts)
 {
 	size_t count = 0;
+
 	for (size_t i = 0; i < work->accounts_count; i++)
-		count += work->accounts[i].touched;
+		if (is_wanted(&work->accounts[i]))
+			accounts[count++] = &work->accounts[i];
 	return count;
+}
+
+static enum outcome set_dues(struct settling *settling, const struct account *const *accounts, size_t count)
+{
+	struct postgres_params params;
+	POSTGRES_RESULT result = NULL;
+
+	postgres_params_init(&params, settling->postgres);
+	struct store_keys keys = store_add_keys(&params, count);
+	struct postgres_bytes *due_at = postgres_add_array(&params, POSTGRES_TIMESTAMPTZ, count);
+	for (size_t i = 0; i < count; i++) {
+		store_put_key(&keys, &accounts[i]->key);
+		/* An expiry and its grace may come to more than the last instant that can be written. */
+		instant_t due = accounts[i]->next_due;
+		postgres_put_instant(due_at, due < INSTANT_MAX ? due : INSTANT_MAX);
+	}
+	enum outcome outcome = postgres_query(settling->postgres, &write_dues, &params, &result, settling->reterr);
+	return outcome == OUTCOME_OK ? store_check_count(&write_dues, result, count, settling->reterr) : outcome;
+}
+
+/* Of an account that never had a due time there is no row. */
+static enum outcome remove_dues(struct settling *settling, const struct account *const *accounts, size_t count)
+{
+	struct postgres_params params;
+
+	postgres_params_init(&params, settling->postgres);
+	struct store_keys keys = store_add_keys(&params, count);
+	for (size_t i = 0; i < count; i++)
+		store_put_key(&keys, &accounts[i]->key);
+	return postgres_query(settling->postgres, &delete_dues, &params, NULL, settling->reterr);
+}
+
+static enum outcome write_due_times(struct settling *settling)
+{
+	const struct lane_work *work = settling->work;
+	const struct account **accounts =
+		arena_alloc_array(&settling->postgres->scratch, work->accounts_count, sizeof *accounts);
+	enum outcome outcome = OUTCOME_OK;
+	size_t count = list_accounts(work, is_due_set, accounts);
+
+	if (count)
+		outcome = set_dues(settling, accounts, count);
+	count = list_accounts(work, is_due_gone, accounts);
+	if (outcome == OUTCOME_OK && count)
+		outcome = remove_dues(settling, accounts, count);
+	return outcome;
 }
 
 enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
 {
 	struct store_postgres *store = self;
 	struct settling settling = {.store = store, .postgres = &store->lanes[lane], .work = work, .reterr = reterr};
-	size_t touched_count = count_touched(work);
 	enum outcome outcome = OUTCOME_OK;
 
 	arena_reset(&settling.postgres->scratch);
@@ -332,7 +438,13 @@ enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struc
 		outcome = write_grants(&settling);
 	if (outcome == OUTCOME_OK && work->grants_ended_count)
 		outcome = write_ended(&settling);
-	if (outcome == OUTCOME_OK && touched_count)
-		outcome = write_accounts(&settling, touched_count);
+	if (outcome == OUTCOME_OK)
+		outcome = store_write_holds(settling.postgres, work, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = store_write_reversals(settling.postgres, work, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = write_due_times(&settling);
+	if (outcome == OUTCOME_OK)
+		outcome = write_accounts(&settling);
 	return outcome;
 }

@@ -78,6 +78,7 @@ struct worker {
 	bool is_assigned;	/* an assignment is ours until it has been given back */
 	bool is_revoked;	/* and is asked back */
 	int64_t drain_deadline; /* monotonic */
+	struct ownership ownership;
 	int64_t misrouted_logged_at;
 
 	atomic_int stop_requests;
@@ -107,6 +108,7 @@ struct worker *worker_new(const struct config *config, const struct source *sour
 	worker->store = store;
 	worker->publish = publish;
 	worker->decoder = decoder_new();
+	ownership_init(&worker->ownership);
 	worker->records_max = (size_t)config->batch_records_max;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_condattr_t attributes;
@@ -129,6 +131,7 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < BATCHES_COUNT; i++)
 		batch_release(&worker->batches[i]);
 	decoder_free(worker->decoder);
+	ownership_release(&worker->ownership);
 	pthread_cond_destroy(&worker->abandoned);
 	pthread_mutex_destroy(&worker->mutex);
 	free(worker);
@@ -137,6 +140,11 @@ void worker_free(struct worker *worker)
 bool worker_has_left_threads(const struct worker *worker)
 {
 	return worker->has_left_threads;
+}
+
+struct ownership *worker_ownership(struct worker *worker)
+{
+	return &worker->ownership;
 }
 
 void worker_stop(struct worker *worker)
@@ -304,6 +312,7 @@ static void count_published(struct worker *worker, const struct batch *batch)
 	metrics_observe_batch_size(batch->records_count);
 	for (size_t i = 0; i < batch->spans_count; i++)
 		metrics_set_published(batch->spans[i].input, batch->spans[i].partition, batch->spans[i].end);
+	ownership_note_published(&worker->ownership, batch);
 	worker->rewinds_count = 0;
 	if (worker->records_max < (size_t)worker->config->batch_records_max)
 		worker->records_max = worker->records_max * 2 < (size_t)worker->config->batch_records_max
@@ -454,6 +463,10 @@ static void enter(struct worker *worker, enum worker_state state)
 		worker->drain_deadline = monotonic_now() + DRAIN_TIMEOUT;
 	if (state == WORKER_REWINDING)
 		worker->drain_deadline = monotonic_now() + ABANDON_TIMEOUT;
+	if (state == WORKER_RUNNING)
+		ownership_begin(&worker->ownership, worker->source);
+	else
+		ownership_end(&worker->ownership);
 	metrics_set_state(state);
 	metrics_set_ready(state == WORKER_RUNNING, worker_state_name(state));
 }
@@ -524,7 +537,7 @@ static enum outcome recall_lost(struct worker *worker, const struct input_partit
 		batch->records_count - before);
 	if (from == to)
 		return OUTCOME_OK;
-	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch);
+	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch, INSTANT_NONE);
 	worker->decoded_count = batch->records_count;
 	return OUTCOME_OK;
 }
@@ -543,9 +556,10 @@ static enum outcome decide_positions(
 			return outcome;
 	}
 	outcome = start_new_partitions(worker, partitions, count, cases, reterr);
-	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
-		if (cases[i] == POSITION_TRUNCATED)
-			outcome = recall_lost(worker, &partitions[i], lost_from[i], lost_to[i], reterr);
+	for (int input = INPUT_COUNT; input-- > 0;) /* commands first, as at a tie of the merge */
+		for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
+			if (cases[i] == POSITION_TRUNCATED && (int)partitions[i].input == input)
+				outcome = recall_lost(worker, &partitions[i], lost_from[i], lost_to[i], reterr);
 	return outcome;
 }
 
@@ -635,6 +649,7 @@ static enum outcome turn_running(struct worker *worker, struct failure *reterr)
 		enter(worker, WORKER_DRAINING);
 		return OUTCOME_OK;
 	}
+	ownership_note_reached(&worker->ownership, worker->source, worker->batches, BATCHES_COUNT);
 	if (!worker->filling || worker->filling->records_count == 0)
 		return OUTCOME_OK;
 	bool is_due = monotonic_now() - worker->filling->opened_at >= worker->config->batch_linger;

@@ -15,4 +15,5 @@ select set_config('lock_timeout', $1, false),
        set_config('enable_memoize', $4, false),
        set_config('enable_material', $4, false),
        current_setting('synchronous_commit'),
-       current_setting('fsync')
+       current_setting('fsync'),
+       current_setting('server_encoding')
