@@ -18,9 +18,18 @@ static const struct subcommand subcommands[] = {
 	{"topics", command_topics, "make the topics, or say what differs"},
 	{"grant", command_grant, "give credits to a customer"},
 	{"consume", command_consume, "report usage of a customer"},
-	{"void", command_void, "take back what is left of a grant"},
+	{"void", command_event, "take back what is left of a grant"},
+	{"confirm-payment", command_event, "let a grant count that awaits its payment"},
+	{"reverse", command_event, "undo a consumption, whole or in part"},
+	{"reserve", command_event, "keep credits for a settlement"},
+	{"settle", command_event, "consume from a reservation and close it"},
+	{"extend", command_event, "set a new end of a reservation"},
+	{"release", command_event, "close a reservation and consume nothing"},
+	{"configure", command_configure, "settings of an account's own"},
+	{"currency", command_currency, "show or change the settings of currencies"},
 	{"entitlement", command_entitlement, "what a customer may spend"},
 	{"ledger", command_ledger, "the entries of an account"},
+	{"verify", command_verify, "prove the books, and the ledger topic"},
 	{"load", command_load, "generate usage, or stream a trace"},
 	{"tail", command_tail, "follow a topic, decoded"},
 	{"config", command_config, "print or check the configuration"},
@@ -36,7 +45,7 @@ static void print_help(FILE *out)
 		    "commands:\n",
 		out);
 	for (size_t i = 0; i < subcommands_count; i++)
-		(void)fprintf(out, "  %-12s %s\n", subcommands[i].name, subcommands[i].summary);
+		(void)fprintf(out, "  %-16s %s\n", subcommands[i].name, subcommands[i].summary);
 	(void)fputs("\nexit codes:\n", out);
 	for (int code = 0; exit_code_meaning(code); code++)
 		(void)fprintf(out, "  %d  %s\n", code, exit_code_meaning(code));

@@ -23,7 +23,7 @@ enum exit_code {
 	EXIT_OK = 0,	     /* done */
 	EXIT_USAGE = 1,	     /* wrong option, argument or configuration; nothing was touched */
 	EXIT_FAILED = 2,     /* a server refused or could not be reached */
-	EXIT_DIFFERENCE = 3, /* a check found a difference */
+	EXIT_DIFFERENCE = 3, /* a check found a difference, or what was requested is not granted */
 	EXIT_REJECTED = 4,   /* the input was rejected, in conflict, or dead-lettered */
 	EXIT_TIMEOUT = 5,    /* no outcome in time; asking again with the same key is safe */
 	EXIT_FENCED = 6,     /* another process holds our identity or partitions */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Hand one event to the log, and wait for what became of it: what the
- * subcommands grant, consume and void have in common.
+ * subcommands that produce an event have in common.
  */
 #ifndef DRAWDOWN_SUBMIT_H
 #define DRAWDOWN_SUBMIT_H

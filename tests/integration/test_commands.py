@@ -6,7 +6,7 @@ books and against what the independent client reads.
 
 import json
 import subprocess
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -16,7 +16,10 @@ from support.wait import wait_until
 from support.worker import DRAWDOWN, free_port
 
 REFUSED, FAILED, DIFFERENCE, REJECTED, TIMEOUT = 1, 2, 3, 4, 5  # exit codes
-COMMANDS = "worker migrate topics grant consume void entitlement ledger load tail config".split()
+COMMANDS = (
+    "worker migrate topics grant consume void confirm-payment reverse reserve settle extend release configure currency "
+    "entitlement ledger load tail config"
+).split()
 
 
 def parse(text):
@@ -113,7 +116,30 @@ def test_a_wrong_command_line_is_refused_before_anything_is_produced(drawdown):
         ("consume", "acme", CURRENCY),
         ("consume", "acme", CURRENCY, "1", "2"),
         ("consume", "acme", CURRENCY, "1", "--timeout", "5"),
+        (*give, "10", "--type", "PAID", "--await-payment=yes"),
+        ("confirm-payment", "acme", CURRENCY),
+        ("void", "acme", CURRENCY, "g", "1"),
+        ("reverse", "acme", CURRENCY),
+        ("reverse", "acme", CURRENCY, "req-1", "0"),
+        ("reverse", "acme", CURRENCY, "req-1", "1", "--comment", "x"),
+        ("reserve", "acme", CURRENCY, "job"),
+        ("reserve", "acme", CURRENCY, "job", "0"),
+        ("reserve", "acme", CURRENCY, "job", "1", "--ttl", "10"),
+        ("reserve", "acme", CURRENCY, "job", "1", "--ttl", "1500ms"),
+        ("reserve", "acme", CURRENCY, "job", "1", "--ttl", "1min", "--expires-at", "2031-01-01T00:00:00Z"),
+        ("settle", "acme", CURRENCY, "job"),
+        ("settle", "acme", CURRENCY, "job", "-1"),
+        ("extend", "acme", CURRENCY, "job"),
+        ("release", "acme", CURRENCY),
+        ("configure", "acme", CURRENCY, "--over-limit", "forbid"),
+        ("configure", "acme", CURRENCY, "--overdraft-limit", "-1"),
+        ("configure", "acme", CURRENCY, "--overdraft-limit", "none"),
+        ("configure", "acme", CURRENCY, "--threshold", "101%"),
+        ("configure", "acme", CURRENCY, "--threshold", "5", "--threshold", "5.0"),
+        ("configure", "acme", CURRENCY, "--threshold", "5", "--no-thresholds"),
+        ("configure", "acme", CURRENCY, "--hysteresis", "5"),
         ("entitlement", "acme"),
+        ("entitlement", "acme", CURRENCY, "--requested", "0"),
         ("topics", "destroy"),
         ("load", "--duplicates", "2"),
         ("teleport",),
@@ -150,9 +176,13 @@ def test_entitlement_and_ledger_show_the_books(running):
         running.client.produce("commands", event)
     running.wait_for_lag_zero()
     words = running.run("entitlement", "acme", CURRENCY).stdout.splitlines()
-    assert words[0].split() == "GRANTED? REASON SPENDABLE BALANCE HELD GRANTED CONSUMED INCLUDES".split()
-    assert words[1].split()[:6] == ["yes", "-", "4.5", "4.5", "0", "10"]
-    (said,) = parse(running.run("entitlement", "acme", CURRENCY, "--requested", "4.500000000001", "--json").stdout)
+    assert words[0].split() == "GRANTED? REASON SPENDABLE BALANCE HELD GRANTED CONSUMED OVER LIMIT UNTIL INCLUDES".split()
+    assert words[1].split()[:9] == ["yes", "-", "4.5", "4.5", "0", "10", "5.5", "allow", "-"]
+    assert running.run("entitlement", "acme", CURRENCY, "--requested", "4.5").returncode == 0
+    done = running.run("entitlement", "acme", CURRENCY, "--requested", "4.500000000001", "--json", check=False)
+    (said,) = parse(done.stdout)
+    assert done.returncode == DIFFERENCE and said["requestedAmount"] == Decimal("4.500000000001")
+    assert (said["overLimit"], said["overdraftLimit"], said["nextChangeAt"]) == ("allow", None, None)
     assert (said["isGranted"], said["reason"], said["spendable"]) == (False, "insufficient_credits", Decimal("4.5"))
     (said,) = parse(running.run("entitlement", "acme", CURRENCY, "--resource", "team-1", "--json").stdout)
     assert (said["isGranted"], said["reason"], said["balance"]) == (True, None, 5)
@@ -170,6 +200,103 @@ def test_entitlement_and_ledger_show_the_books(running):
     assert len(running.run("ledger", "acme", CURRENCY, "--limit", "2").stdout.splitlines()) == 3
     (only,) = parse(running.run("ledger", "acme", CURRENCY, "--resource", "team-1", "--json").stdout)
     assert only["resourceId"] == "team-1"
+
+
+def test_every_kind_of_event_has_its_command(running):
+    def say(*arguments, check=True):
+        (said,) = parse(running.run(*arguments, "--json", check=check).stdout)
+        answer = said.get("answer") or {"outcome": said["outcome"], "code": None}
+        return answer["outcome"], answer["code"], [(e["eventType"], e["amount"]) for e in said["entries"]]
+
+    acme = ("acme", CURRENCY)
+    assert say("grant", *acme, "50", "--type", "PAID", "--grant-id", "g", "--await-payment") == ("applied", None, [])
+    assert running.books.query("select status from drawdown.grants")[0]["status"] == "PAYMENT_PENDING"
+    assert say("confirm-payment", *acme, "g") == ("applied", None, [("CREDITS_GRANTED", 50)])
+    assert say("confirm-payment", *acme, "g", check=False) == ("rejected", "grant_not_pending", [])
+    use = say("consume", *acme, "10", "--key", "use")
+    assert use == ("applied", None, [("CREDITS_CONSUMED", -10)])
+    assert say("reverse", *acme, "use", "4.5") == ("applied", None, [("CREDITS_REVERSED", Decimal("4.5"))])
+    assert say("reverse", *acme, "use") == ("applied", None, [("CREDITS_REVERSED", Decimal("5.5"))])
+    assert say("reverse", *acme, "other", check=False)[1] == "unknown_key"
+
+    assert say("reserve", *acme, "job-1", "20", "--ttl", "2h") == ("applied", None, [])
+    (hold,) = running.books.query("select * from drawdown.holds")
+    assert (hold["amount"], hold["state"]) == (20, "OPEN")
+    assert (hold["expires_at"] - hold["created_at"]).total_seconds() == 7200
+    end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=5)
+    assert say("extend", *acme, "job-1", "--expires-at", end.isoformat())[0] == "applied"
+    assert running.books.query("select expires_at from drawdown.holds")[0]["expires_at"] == end
+    assert say("reserve", *acme, "job-2", "1", "--ttl", "25h", check=False)[1] == "invalid_ttl"
+    assert say("settle", *acme, "job-1", "15") == ("applied", None, [("CREDITS_CONSUMED", -15)])
+    assert say("settle", *acme, "job-1", "15", check=False)[1] == "reservation_closed"
+    assert say("reserve", *acme, "job-3", "1")[0] == say("release", *acme, "job-3")[0] == "applied"
+    assert say("release", *acme, "job-4", check=False)[1] == "unknown_reservation"
+
+    settings = ("--over-limit", "cap", "--overdraft-limit", "0", "--threshold", "5", "--threshold", "50%")
+    assert say("configure", *acme, *settings, "--hysteresis", "0")[0] == "applied"
+    (account,) = running.books.query("select * from drawdown.accounts")
+    assert (account["over_limit"], account["overdraft_limit"], account["balance"]) == ("cap", 0, 35)
+    assert [level.get("percent") for level in account["thresholds"]] == [None, 50]
+    assert say("consume", *acme, "36")[0] == "partial"
+    assert say("configure", *acme)[0] == "applied"
+    assert running.books.query("select overrides from drawdown.accounts")[0]["overrides"] is None
+    topics = {record.value["type"]: record.topic for name in ("usage", "commands") for record in running.client.read(name)}
+    usage = {kind for kind, topic in topics.items() if topic.endswith("usage")}
+    assert usage == {"consume", "reserve", "settle", "extend", "release"}
+    running.check_books()
+
+
+def test_currencies_are_set_by_who_may_and_the_workers_go_by_it(running):
+    def table(*arguments):
+        return [json.loads(line) for line in running.run("currency", *arguments, "--json").stdout.splitlines()]
+
+    def set_currency(*arguments, check=True):
+        done = running.run("currency", "set", *arguments, check=check, DRAWDOWN_DATABASE_URL=running.owner_url)
+        return done.returncode, done.stderr
+
+    assert table("list") == []
+    done = running.run("currency", "set", CURRENCY, "--over-limit", "cap", check=False)
+    assert done.returncode == FAILED and "permission denied" in done.stderr and "drawdown_operator" in done.stderr
+    set_currency(CURRENCY, "--over-limit", "reject", "--grace", "90min", "--threshold", "7.5", "--threshold", "20%")
+    first = dict(currencyId=CURRENCY, displayName=None, units=None, grace="90min", overLimit="reject", overdraftLimit=None)
+    first["thresholds"] = [{"amount": "7.5", "hysteresis": 10}, {"percent": 20, "hysteresis": 10}]
+    assert table("list") == table("list", CURRENCY) == [first]
+    running.run("grant", "acme", CURRENCY, "10", "--type", "PAID")
+    refused = running.run("consume", "acme", CURRENCY, "11", check=False)
+    assert refused.returncode == REJECTED and "insufficient_credits" in refused.stdout
+
+    set_currency(CURRENCY, "--over-limit", "allow", "--overdraft-limit", "2.5", "--display-name", "Tokens", "--units", "t")
+    second = first | dict(overLimit="allow", overdraftLimit=2.5, displayName="Tokens", units="t")
+    assert table("list") == [second], "what was not given has changed"
+    assert running.run("consume", "acme", CURRENCY, "12.5").stdout.startswith("applied")
+    set_currency(CURRENCY, "--overdraft-limit", "none", "--units", "", "--no-thresholds", "--grace", "0")
+    set_currency("credits", "--threshold", "1", "--hysteresis", "0")
+    plain = dict(displayName=None, units=None, grace="0", overLimit="allow", overdraftLimit=None)
+    third = second | plain | dict(displayName="Tokens", thresholds=[])
+    other = plain | dict(currencyId="credits", thresholds=[{"amount": "1", "hysteresis": 0}])
+    assert table("list") == [third, other]
+    words = running.run("currency", "list").stdout.splitlines()
+    assert words[1].split() == [CURRENCY, "allow", "-", "0", "-", "Tokens", "-"]
+    assert words[2].split() == ["credits", "allow", "-", "0", "1", "(0%)", "-", "-"]
+
+    wrong = (
+        ("ai@tokens", "--over-limit", "cap"),
+        ("x", "--over-limit", "forbid"),
+        ("x", "--overdraft-limit", "-1"),
+        ("x", "--overdraft-limit", "much"),
+        ("x", "--grace", "4000d"),
+        ("x", "--threshold", "0"),
+        ("x", "--threshold", "120%"),
+        ("x", "--threshold", "5", "--threshold", "5.0"),
+        ("x", *(f"--threshold={level}" for level in range(1, 18))),
+        ("x", "--hysteresis", "5"),
+        ("x", "--display-name", "a\nb"),
+    )
+    for arguments in wrong:
+        code, said = set_currency(*arguments, check=False)
+        assert code == REFUSED and said.startswith("drawdown currency: "), (arguments, said)
+    assert running.run("currency", "list", "--over-limit", "cap", check=False).returncode == REFUSED
+    assert table("list", "x") == []
 
 
 def test_tail_prints_what_the_topic_holds_and_then_what_comes(running):
@@ -278,6 +405,7 @@ def test_configuration_can_be_checked_and_keeps_its_secrets(drawdown):
     done = drawdown.run("config", "check")
     assert f"group.id = {drawdown.group}\n" in done.stdout and "postgresql://" not in done.stdout
     path = drawdown.directory / "wrong.conf"
-    path.write_text(drawdown.config.read_text() + "batch.linger = soon\n")
+    good = drawdown.config.read_text()
+    path.write_text(good + "batch.linger = soon\n")
     wrong = drawdown.run("config", "check", check=False, config=path)
-    assert wrong.returncode == REFUSED and "wrong.conf:7" in wrong.stderr
+    assert wrong.returncode == REFUSED and f"wrong.conf:{len(good.splitlines()) + 1}:" in wrong.stderr

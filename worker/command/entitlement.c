@@ -11,14 +11,17 @@ static const struct postgres_statement get_entitlement = {
 	"get_entitlement",
 	sql_get_entitlement,
 	{POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_BOOL,
-		POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ},
+		POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT, POSTGRES_INT4,
+		POSTGRES_INT8, POSTGRES_TIMESTAMPTZ},
 };
+
+#define ANYTHING (-CREDIT_MAX - 1) /* no amount comes to it */
 
 struct question {
 	const char *customer;
 	const char *currency;
 	const char *resource; /* or NULL */
-	credit_t requested;   /* 0: none */
+	credit_t requested;   /* ANYTHING: more than 0 */
 };
 
 /* Texts point into the result. */
@@ -26,7 +29,11 @@ struct entitlement {
 	credit_t balance, spendable, held, granted, consumed;
 	bool is_granted;
 	struct text reason; /* absent where granted */
-	struct text topic;  /* absent: no input yet */
+	struct text over_limit;
+	bool has_overdraft_limit;
+	credit_t overdraft_limit;
+	instant_t next_change_at; /* INSTANT_NONE: for good */
+	struct text topic;	  /* absent: no input yet */
 	int32_t partition;
 	int64_t offset;
 	instant_t event_time;
@@ -41,7 +48,7 @@ static enum outcome ask(
 	postgres_put_text(postgres_add_value(&params), text_of(question->customer));
 	postgres_put_text(postgres_add_value(&params), text_of(question->currency));
 	postgres_put_text(postgres_add_value(&params), text_of(question->resource));
-	if (question->requested)
+	if (question->requested != ANYTHING)
 		postgres_put_credit(postgres_add_value(&params), question->requested);
 	else
 		postgres_put_null(postgres_add_value(&params));
@@ -59,6 +66,10 @@ static enum outcome read_answer(const PGresult *result, struct entitlement *enti
 	entitlement->consumed = postgres_get_credit(&row);
 	entitlement->is_granted = postgres_get_bool(&row);
 	entitlement->reason = postgres_get_text(&row);
+	entitlement->over_limit = postgres_get_text(&row);
+	entitlement->has_overdraft_limit = !postgres_is_null(&row);
+	entitlement->overdraft_limit = postgres_get_credit(&row);
+	entitlement->next_change_at = postgres_get_instant(&row);
 	entitlement->topic = postgres_get_text(&row);
 	entitlement->partition = postgres_get_int32(&row);
 	entitlement->offset = postgres_get_int64(&row);
@@ -76,7 +87,7 @@ static void print_json(const struct question *question, const struct entitlement
 	json_text(&json, "customerId", text_of(question->customer));
 	json_text(&json, "currencyId", text_of(question->currency));
 	json_text(&json, "resourceId", text_of(question->resource));
-	if (question->requested)
+	if (question->requested != ANYTHING)
 		json_credit(&json, "requestedAmount", question->requested);
 	json_boolean(&json, "isGranted", entitlement->is_granted);
 	json_text(&json, "reason", entitlement->reason);
@@ -85,6 +96,12 @@ static void print_json(const struct question *question, const struct entitlement
 	json_credit(&json, "held", entitlement->held);
 	json_credit(&json, "granted", entitlement->granted);
 	json_credit(&json, "consumed", entitlement->consumed);
+	json_text(&json, "overLimit", entitlement->over_limit);
+	if (entitlement->has_overdraft_limit)
+		json_credit(&json, "overdraftLimit", entitlement->overdraft_limit);
+	else
+		json_raw(&json, "overdraftLimit", TEXT_NULL);
+	json_instant(&json, "nextChangeAt", entitlement->next_change_at);
 	if (entitlement->topic.data) {
 		json_begin(&json, "freshness", '{');
 		json_begin(&json, "input", '{');
@@ -107,6 +124,19 @@ static void add_credit(struct table *table, credit_t amount)
 	table_cell(table, (struct text){text, credit_format(amount, text)});
 }
 
+/* "reject", "allow", "allow to -50" */
+static void add_policy(struct table *table, const struct entitlement *entitlement)
+{
+	char limit[CREDIT_TEXT_SIZE];
+
+	if (entitlement->has_overdraft_limit && text_equal(entitlement->over_limit, TEXT_LITERAL("allow"))) {
+		(void)credit_format(-entitlement->overdraft_limit, limit);
+		table_cell_format(table, "allow to %s", limit);
+	} else {
+		table_cell(table, entitlement->over_limit);
+	}
+}
+
 static void print_table(const struct entitlement *entitlement)
 {
 	static const struct table_column columns[] = {
@@ -117,9 +147,12 @@ static void print_table(const struct entitlement *entitlement)
 		{"HELD", true},
 		{"GRANTED", true},
 		{"CONSUMED", true},
+		{"OVER LIMIT", false},
+		{"UNTIL", false},
 		{"INCLUDES", false},
 	};
 	struct table table;
+	char time[INSTANT_TEXT_SIZE];
 
 	table_begin(&table, stdout, columns, sizeof columns / sizeof *columns);
 	table_cell(&table, text_of(entitlement->is_granted ? "yes" : "no"));
@@ -129,8 +162,12 @@ static void print_table(const struct entitlement *entitlement)
 	add_credit(&table, entitlement->held);
 	add_credit(&table, entitlement->granted);
 	add_credit(&table, entitlement->consumed);
+	add_policy(&table, entitlement);
+	if (entitlement->next_change_at != INSTANT_NONE)
+		table_cell(&table, (struct text){time, instant_format(entitlement->next_change_at, time)});
+	else
+		table_cell(&table, TEXT_NULL);
 	if (entitlement->topic.data) {
-		char time[INSTANT_TEXT_SIZE];
 		instant_format(entitlement->event_time, time);
 		table_cell_format(&table, "%.*s [%d] offset %lld, event of %s", TEXT_ARGS(entitlement->topic),
 			(int)entitlement->partition, (long long)entitlement->offset, time);
@@ -165,12 +202,12 @@ static int show(const struct options *options, const struct config *config, cons
 		print_json(question, &entitlement);
 	else
 		print_table(&entitlement);
-	return EXIT_OK;
+	return question->requested == ANYTHING || entitlement.is_granted ? EXIT_OK : EXIT_DIFFERENCE;
 }
 
 int command_entitlement(int argc, char **argv)
 {
-	struct question question = {0};
+	struct question question = {.requested = ANYTHING};
 	const struct command_argument arguments[] = {
 		{"CUSTOMER", "whose credits", .text = &question.customer},
 		{"CURRENCY", "which credits", .text = &question.currency},
@@ -178,19 +215,25 @@ int command_entitlement(int argc, char **argv)
 	const struct command_option table[] = {
 		{"resource", "ID", "the sub-account of this resource instead of the unscoped one",
 			.text = &question.resource},
-		{"requested", "AMOUNT", "is this much granted? (default: is anything?)", .credit = &question.requested},
+		{"requested", "AMOUNT", "is this much granted? Where not: exit code 3 (is anything?)",
+			.credit = &question.requested},
 	};
 	struct options options = {
 		.command = "entitlement",
 		.summary = "show what a customer may spend now",
-		.details = "Reads the database through drawdown.get_credit_entitlement. What is past its expiry does "
-			   "not count;\n"
-			   "INCLUDES says how far the input has been taken into account.",
+		.details = "Reads the database through drawdown.get_credit_entitlement. SPENDABLE is what grants "
+			   "cover: without\n"
+			   "what is held, expired or unpaid. OVER LIMIT is what happens to usage beyond it. UNTIL is "
+			   "the next\n"
+			   "time at which the answer may change without an input; INCLUDES says how far the input has "
+			   "been\n"
+			   "taken into account. With --requested the exit code says whether that much is granted.",
 		.table = table,
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
 		.examples = {"drawdown entitlement acme ai-tokens --requested 1.5"},
+		.exit_codes = EXIT_CODE_BIT(EXIT_DIFFERENCE),
 		.config_needs = CONFIG_NEEDS_DATABASE,
 		.prints_data = true,
 	};
@@ -203,7 +246,7 @@ int command_entitlement(int argc, char **argv)
 		return options_error(&options, "CUSTOMER is not a customer id");
 	if (!text_is_currency_id(text_of(question.currency)))
 		return options_error(&options, "CURRENCY is not a currency id");
-	if (question.requested < 0)
+	if (question.requested != ANYTHING && question.requested <= 0)
 		return options_error(&options, "--requested must be above 0");
 	if (!options_load_config(&options, &config, &exit_code))
 		return exit_code;

@@ -15,6 +15,7 @@ struct terms {
 	int64_t priority;
 	instant_t effective_at;
 	instant_t expire_at;
+	bool await_payment;
 	struct option_list metadata;
 };
 
@@ -48,6 +49,8 @@ static const char *add_terms(struct draft *draft, const struct terms *terms)
 		json_instant(&draft->json, "effectiveAt", terms->effective_at);
 	if (terms->expire_at != INSTANT_NONE)
 		json_instant(&draft->json, "expireAt", terms->expire_at);
+	if (terms->await_payment)
+		json_boolean(&draft->json, "awaitPaymentConfirmation", true);
 	if (terms->cost && !add_cost(draft, terms->cost))
 		return "--cost is not AMOUNT:CURRENCY";
 	if (!submit_add_pairs(draft, "metadata", &terms->metadata, false))
@@ -68,6 +71,7 @@ int command_grant(int argc, char **argv)
 			.max = INT32_MAX},
 		{"effective-at", "TIME", "from when on, RFC 3339 (at once)", .instant = &terms.effective_at},
 		{"expire-at", "TIME", "until when, RFC 3339 (never)", .instant = &terms.expire_at},
+		{"await-payment", NULL, "does not count until confirm-payment", .flag = &terms.await_payment},
 		{"display-name", "TEXT", "what people call it", .text = &terms.display_name},
 		{"comment", "TEXT", "why", .text = &terms.comment},
 		{"cost", "AMOUNT:CURRENCY", "what was paid for it, such as 9.99:USD", .text = &terms.cost},
@@ -86,7 +90,8 @@ int command_grant(int argc, char **argv)
 		.arguments = arguments,
 		.arguments_count = sizeof arguments / sizeof *arguments,
 		.examples = {"drawdown grant acme ai-tokens 100 --type PAID --key invoice-17",
-			"drawdown grant acme ai-tokens 20 --type PROMOTIONAL --expire-at 2027-01-01T00:00:00Z"},
+			"drawdown grant acme ai-tokens 20 --type PROMOTIONAL --expire-at 2027-01-01T00:00:00Z",
+			"drawdown grant acme ai-tokens 500 --type PAID --grant-id order-17 --await-payment"},
 		.exit_codes = EXIT_CODE_BIT(EXIT_REJECTED) | EXIT_CODE_BIT(EXIT_TIMEOUT),
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,

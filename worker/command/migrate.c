@@ -9,8 +9,9 @@ int command_migrate(int argc, char **argv)
 		.command = "migrate",
 		.summary = "bring the database schema up to date",
 		.details = "Forward only, each step whole or not at all. Safe to repeat, and when two run at once.\n"
-			   "Run it as the owner of schema drawdown; it also makes the roles drawdown_worker and\n"
-			   "drawdown_reader where it may, and gives them their rights.",
+			   "Run it as the owner of schema drawdown; it also makes the roles drawdown_worker, "
+			   "drawdown_reader\n"
+			   "and drawdown_operator (who sets currencies) where it may, and gives them their rights.",
 		.examples = {"drawdown migrate"},
 		.config_needs = CONFIG_NEEDS_DATABASE,
 	};
