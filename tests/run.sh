@@ -3,6 +3,7 @@
 #   lint         clang builds without a warning, the core links no server's library, shellcheck
 #   unit         pure modules; property: random input, printed seeds; loop: the worker's loop over fakes
 #   integration  the program against private Kafka and PostgreSQL; crash: the same, killed and stopped
+#   model        random histories through the same, every record held against an independent referee
 # C layers are built with preset $DRAWDOWN_PRESET (asan unless set), real-server layers use the release build.
 set -euo pipefail
 exec 2>&1
@@ -10,7 +11,7 @@ exec 2>&1
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/lib.sh"
 cd "$ROOT"
 
-LAYERS=(lint unit property loop integration crash)
+LAYERS=(lint unit property loop integration model crash)
 PRESET=${DRAWDOWN_PRESET:-asan}
 WERROR=-DDRAWDOWN_WERROR=OFF
 [[ ${CI:-} != true ]] || WERROR=-DDRAWDOWN_WERROR=ON
@@ -107,7 +108,7 @@ run_layer() {
     case $1 in
     lint) run_lint ;;
     unit | property | loop) run_cmocka "$1" ;;
-    integration | crash) run_pytest "$1" ;;
+    integration | model | crash) run_pytest "$1" ;;
     esac
 }
 
