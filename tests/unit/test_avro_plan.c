@@ -14,26 +14,8 @@
 
 #include "../../worker/core/avro_plan.h"
 #include "../../worker/core/avro_write.h"
+#include "decode_fixture.h"
 #include "drawdown/decode.h"
-
-static struct decoder *decoder;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	decoder = decoder_new();
-	arena_init(&arena, 64 * 1024);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_release(&arena);
-	decoder_free(decoder);
-	return 0;
-}
 
 #define DECIMAL(scale) "{\"type\":\"bytes\",\"logicalType\":\"decimal\",\"precision\":20,\"scale\":" #scale "}"
 

@@ -11,27 +11,9 @@
 
 #include <cmocka.h>
 
+#include "decode_fixture.h"
 #include "drawdown/decode.h"
 #include "seed.h"
-
-static struct decoder *decoder;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-	(void)state;
-	decoder = decoder_new();
-	arena_init(&arena, 64 * 1024);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	arena_release(&arena);
-	decoder_free(decoder);
-	return 0;
-}
 
 static struct event decode(struct text json)
 {
