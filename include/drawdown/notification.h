@@ -33,7 +33,7 @@ struct notification {
 	bool has_threshold; /* low: the threshold that was reached */
 	struct threshold threshold;
 	credit_t level;	  /* what it came to */
-	credit_t balance; /* as they were right after it */
+	credit_t balance; /* at the end of the event or step that caused it */
 	credit_t held;
 	int64_t seq;		     /* of the account's newest entry; 0: none */
 	struct text idempotency_key; /* absent: the account's advance in time caused it */

@@ -32,7 +32,8 @@ struct store {
 	/* Append what records with offsets in [from, to) of the partition left behind, for what retention took
 	 * before it was published: a record for each receipt, with its event as far as the receipt tells it.
 	 * The lanes find the receipt as the record's own and recall the rest. What left no receipt
-	 * (duplicates, conflicts, answers that depend on the record alone, dead letters) is lost. */
+	 * (duplicates, conflicts, answers that depend on the record alone, dead letters) is lost; so is the
+	 * traceparent of what is told beside the ledger. */
 	enum outcome (*recall_range)(void *self, enum input input, int32_t partition, int64_t from, int64_t to,
 		struct batch *batch, struct failure *reterr);
 
