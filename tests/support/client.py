@@ -26,6 +26,7 @@ from support.wait import wait_until
 
 SINGLE_OBJECT = b"\xc3\x01"
 OUTPUTS = ("ledger-entry", "outcome", "notification", "balance")
+TIMEOUT = 60  # seconds that a call may take
 
 
 def _load_schemas():
@@ -188,7 +189,7 @@ class Client:
     def flush(self):
         """All that was produced is in the log, or an error."""
         for producer in self._producers.values():
-            assert producer.flush(30) == 0, "records could not be delivered within 30 s"
+            assert producer.flush(TIMEOUT) == 0, f"records could not be delivered within {TIMEOUT} s"
         assert not self._failures, self._failures
 
     def _consumer(self, isolation="read_committed", group="reader"):
@@ -210,27 +211,27 @@ class Client:
         if self._watcher is None:
             self._watcher = self._consumer("read_uncommitted")
         return {
-            at.partition: self._watcher.get_watermark_offsets(at, timeout=10)[1]
+            at.partition: self._watcher.get_watermark_offsets(at, timeout=TIMEOUT)[1]
             for at in self._partitions(self._watcher, topic)
         }
 
     def _partitions(self, consumer, topic):
         name = self.prefix + topic
         if topic not in self._counts:
-            metadata = consumer.list_topics(name, timeout=10).topics[name]
+            metadata = consumer.list_topics(name, timeout=TIMEOUT).topics[name]
             if metadata.error is not None:
                 raise KafkaException(metadata.error)
             self._counts[topic] = len(metadata.partitions)
         return [TopicPartition(name, partition, OFFSET_BEGINNING) for partition in range(self._counts[topic])]
 
-    def read(self, topic, *, isolation="read_committed", waits=True, seconds=30.0):
+    def read(self, topic, *, isolation="read_committed", waits=True):
         """Every record from the beginning to what is the end of the log now, transactions that are open included:
         a reader waits for them to end, or (`waits` false) is content with what is before them."""
         ends = self.ends(topic)
         consumer = self._consumer(isolation)
         records = []
         try:
-            consumer.list_topics(self.prefix + topic, timeout=10)  # or it finds the leaders half a second later
+            consumer.list_topics(self.prefix + topic, timeout=TIMEOUT)  # or it finds the leaders half a second later
             consumer.assign(self._partitions(consumer, topic))
 
             def at_end():
@@ -243,7 +244,7 @@ class Client:
                         ends.pop(message.partition(), None)
                 return not ends
 
-            wait_until(at_end, f"the end of {topic}", seconds)
+            wait_until(at_end, f"the end of {topic}")
         finally:
             consumer.close()
         return sorted(records, key=lambda record: (record.partition, record.offset))
@@ -268,7 +269,7 @@ class Client:
     def _committed(self, consumer, topics):
         committed = {}
         for topic in topics:
-            for at in consumer.committed(self._partitions(consumer, topic), timeout=10):
+            for at in consumer.committed(self._partitions(consumer, topic), timeout=TIMEOUT):
                 if at.error is not None:
                     raise KafkaException(at.error)
                 committed[topic, at.partition] = at.offset
@@ -280,7 +281,7 @@ class Client:
             self._lag_consumer = self._consumer(group=group)
         committed = self._committed(self._lag_consumer, topics)
         ends = {
-            (topic, at.partition): self._lag_consumer.get_watermark_offsets(at, timeout=10)[1]
+            (topic, at.partition): self._lag_consumer.get_watermark_offsets(at, timeout=TIMEOUT)[1]
             for topic in topics
             for at in self._partitions(self._lag_consumer, topic)
         }
@@ -296,16 +297,16 @@ class Client:
                 "transactional.id": f"{self.prefix}{name}",
             }
         )
-        producer.init_transactions(10)
+        producer.init_transactions(TIMEOUT)
         producer.begin_transaction()
         yield lambda topic, event, **how: producer.produce(
             self.prefix + topic, key=event["customerId"], value=encode_json(event), **how
         )
-        assert producer.flush(10) == 0
+        assert producer.flush(TIMEOUT) == 0
         if abort:
-            producer.abort_transaction(10)
+            producer.abort_transaction(TIMEOUT)
         else:
-            producer.commit_transaction(10)
+            producer.commit_transaction(TIMEOUT)
 
     @functools.cached_property
     def admin(self):
@@ -318,46 +319,46 @@ class Client:
             for name, value in settings.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + topic, incremental_configs=entries)
-        self.admin.incremental_alter_configs([resource])[resource].result(10)
+        self.admin.incremental_alter_configs([resource])[resource].result(TIMEOUT)
 
     def topic_settings(self, topic):
         resource = ConfigResource(ResourceType.TOPIC, self.prefix + topic)
-        entries = self.admin.describe_configs([resource])[resource].result(10)
+        entries = self.admin.describe_configs([resource])[resource].result(TIMEOUT)
         return {name: entry.value for name, entry in entries.items()}
 
     def delete_topic(self, topic):
         """And wait until it is gone."""
         self._counts.pop(topic, None)
-        self.admin.delete_topics([self.prefix + topic])[self.prefix + topic].result(10)
+        self.admin.delete_topics([self.prefix + topic])[self.prefix + topic].result(TIMEOUT)
         wait_until(lambda: self.prefix + topic not in self.topics(), f"{topic} to be gone")
 
     def delete_topics(self):
         """All of its own."""
         names = [name for name in self.topics() if name.startswith(self.prefix)]
         for future in self.admin.delete_topics(names).values() if names else ():
-            future.result(10)
+            future.result(TIMEOUT)
 
     def delete_records(self, offsets):
         """What retention does: nothing before these offsets, {(topic, partition): offset}, is left."""
         before = [TopicPartition(self.prefix + topic, partition, offset) for (topic, partition), offset in offsets.items()]
         for future in self.admin.delete_records(before).values():
-            future.result(10)
+            future.result(TIMEOUT)
 
     def set_offsets(self, group, offsets):
         """By hand, which the broker allows only while the group has no member."""
         wait_until(lambda: self.members(group) == set(), "the group to be empty")
         at = [TopicPartition(self.prefix + topic, partition, offset) for (topic, partition), offset in offsets.items()]
         request = ConsumerGroupTopicPartitions(group, at)
-        result = self.admin.alter_consumer_group_offsets([request])[group].result(10)
+        result = self.admin.alter_consumer_group_offsets([request])[group].result(TIMEOUT)
         assert all(partition.error is None for partition in result.topic_partitions), result.topic_partitions
 
     def topics(self):
         """Partitions of every topic of the cluster, by name."""
-        return {name: len(topic.partitions) for name, topic in self.admin.list_topics(timeout=10).topics.items()}
+        return {name: len(topic.partitions) for name, topic in self.admin.list_topics(timeout=TIMEOUT).topics.items()}
 
     def members(self, group):
         """Instance ids of the group's members."""
-        description = self.admin.describe_consumer_groups([group])[group].result(10)
+        description = self.admin.describe_consumer_groups([group])[group].result(TIMEOUT)
         return {member.group_instance_id for member in description.members}
 
 

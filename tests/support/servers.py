@@ -52,7 +52,7 @@ class Servers:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         owner = Path(f"/proc/{pid}").stat()
         os.kill(pid, how)
-        wait_until(lambda: not _is_running(pid), f"{server} to end", 60)
+        wait_until(lambda: not _is_running(pid), f"{server} to end", 300)  # PostgreSQL writes all of the run's databases
         with open(self.directory / f"{server}.log", "ab") as log:
             as_user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
             process = subprocess.Popen(
@@ -64,13 +64,13 @@ class Servers:
             assert process.poll() is None, f"{server} ended at its start, see {self.directory}/{server}.log"
             return self._answers(server)
 
-        wait_until(is_up, f"{server} to answer", 60)
+        wait_until(is_up, f"{server} to answer", 120)
 
     def _answers(self, server):
         try:
             if server == "kafka":
-                return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=1)
-            with psycopg.connect(self.env["ADMIN_URL"], connect_timeout=1):
+                return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=5)
+            with psycopg.connect(self.env["ADMIN_URL"], connect_timeout=5):
                 return True
         except (KafkaException, psycopg.OperationalError):
             return False

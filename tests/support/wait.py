@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, what, seconds=30.0, pause=0.02):
+def wait_until(condition, what, seconds=60.0, pause=0.02):
     """Return the condition's first true value; fail, saying what was waited for, when the time is over."""
     deadline = time.monotonic() + seconds
     while True:

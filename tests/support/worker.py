@@ -1,6 +1,7 @@
 """An installation (fresh database, fresh topics) and the worker processes in it."""
 
 import os
+import random
 import re
 import signal
 import socket
@@ -29,9 +30,15 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below the range from which the kernel gives ports to whoever connects, and deploy/servers.sh to its servers."""
+    for port in random.SystemRandom().sample(range(10000, 20000), 100):
+        with socket.socket() as listener:
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class Worker:
@@ -58,14 +65,14 @@ class Worker:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=30.0):
-        wait_until(self.is_ready, "worker ready", seconds)
+    def wait_ready(self):
+        wait_until(self.is_ready, "worker ready")
 
     def is_ready(self):
         assert self.process.poll() is None, f"worker ended with {self.process.returncode}:\n{self.log_text()[-4000:]}"
         return self.get("/readyz")[0] == 200
 
-    def refuses(self, seconds=30.0):
+    def refuses(self, seconds=60.0):
         """Start it and wait for its end: the exit code."""
         self.start(ready=False)
         return self.wait(seconds)
@@ -73,7 +80,7 @@ class Worker:
     def get(self, path):
         """Status and body from the admin port; status 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=2) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -105,12 +112,12 @@ class Worker:
     def cont(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def terminate(self, seconds=30.0):
+    def terminate(self, seconds=60.0):
         """SIGTERM; the exit code."""
         self.process.terminate()
         return self.wait(seconds)
 
-    def wait(self, seconds=30.0):
+    def wait(self, seconds=60.0):
         return self.process.wait(seconds)
 
     def end(self):
@@ -161,7 +168,7 @@ class Installation:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env=ENVIRONMENT | environment,
         )
         assert not check or done.returncode == 0, f"{arguments}: exit code {done.returncode}\n{done.stderr}"
@@ -184,14 +191,15 @@ class Installation:
         self.workers.append(Worker(config, self.directory / f"{replica}.log", port, self.program))
         return self.workers[-1]
 
-    def wait_for_lag_zero(self, seconds=60.0):
-        """Every record of the inputs is handled: the group has committed the end of each partition."""
+    def wait_for_lag_zero(self, seconds=120.0, ended=(0, -9)):
+        """Every record of the inputs is handled: the group has committed the end of each partition. `ended`: exit codes
+        that workers may have."""
         self.client.flush()
 
         def is_zero():
             for worker in self.workers:
                 code = worker.process.poll() if worker.process else None
-                assert code in (None, 0, -9), f"worker ended with {code}:\n{worker.log_text()[-4000:]}"
+                assert code is None or code in ended, f"worker ended with {code}:\n{worker.log_text()[-4000:]}"
             try:
                 return self.client.lag(self.group) == 0
             except KafkaException as error:
@@ -200,6 +208,24 @@ class Installation:
                 raise
 
         wait_until(is_zero, "no lag", seconds)
+
+    def wait_until_counted(self):
+        """No lag, and the workers' metrics say all that was done: they count a batch once they hear that it is
+        committed, which others may see before them."""
+        self.wait_for_lag_zero()
+        ends = {(topic, at): end for topic in ("usage", "commands") for at, end in self.client.ends(topic).items()}
+
+        def is_counted():
+            metrics = {}
+            for worker in self.workers:
+                if worker.process is not None and worker.process.poll() is None:
+                    metrics |= worker.metrics()
+            return all(
+                metrics.get(f'drawdown_position{{topic="{self.prefix}{topic}",partition="{at}"}}', -1) >= end
+                for (topic, at), end in ends.items()
+            )
+
+        wait_until(is_counted, "all to be counted")
 
     def recorded(self):
         """How far the database knows the inputs, by (topic, partition)."""
@@ -213,11 +239,9 @@ class Installation:
         ends = sum(sum(self.client.ends(topic).values()) for topic in ("usage", "commands"))
         return ends - sum(self.recorded().values())
 
-    def wait_for_balance(self, customer, amount, currency="ai-tokens", seconds=30.0):
+    def wait_for_balance(self, customer, amount, currency="ai-tokens"):
         self.client.flush()
-        wait_until(
-            lambda: self.books.balance(customer, currency) == amount, f"a balance of {amount} of {customer}", seconds
-        )
+        wait_until(lambda: self.books.balance(customer, currency) == amount, f"a balance of {amount} of {customer}")
 
     def owner(self):
         """A connection that may change everything."""
@@ -283,5 +307,5 @@ class Installation:
         self.books.close()
         for worker in self.workers:
             worker.end()
-        for worker in self.workers:
-            print(f"--- {worker.log}\n{worker.log_text()[-8000:]}" if Path(worker.log).exists() else "")
+        for log in dict.fromkeys(worker.log for worker in self.workers):
+            print(f"--- {log}\n{log.read_text(errors='replace')[-8000:]}" if log.exists() else "")
