@@ -7,7 +7,7 @@ nothing of it; what the next worker publishes must be what the first one's story
 import pytest
 from support.events import command, consume, extend, grant, release, reserve, reverse, settle, void
 from support.faults import ledger_locked, wait_for_blocked_lanes, wait_for_lanes_at_rest
-from support.story import APART, TOGETHER, Story, at, minute
+from support.story import APART, TOGETHER, Story, at, in_one_batch, minute
 from support.wait import wait_until
 
 STEPS = [
@@ -36,7 +36,7 @@ def test_every_kind_of_input_is_published_as_it_would_have_been(install, is_take
     story = Story(install)
     drawdown = story.drawdown
     story.produce(TOGETHER, STEPS)
-    worker = drawdown.worker().start()
+    worker = drawdown.worker(options=in_one_batch(STEPS)).start()
     drawdown.wait_for_lag_zero()
     with ledger_locked(drawdown) as unlock:
         story.produce(APART, STEPS)

@@ -121,7 +121,7 @@ def test_a_hold_can_be_extended_and_released_and_its_name_is_taken_for_good(stor
 
 def test_holds_that_do_not_add_up_stop_the_worker_with_the_accounts_name(story):
     story.tell(at(0, grant, 10, "give"), at(1, reserve, 4, "r", "hold"))
-    story.drawdown.workers[0].terminate()
+    story.drawdown.workers[-1].terminate()
     with story.drawdown.owner() as owner:
         owner.execute("update drawdown.hold set amount = 3 where customer_id = 'acme'")
     worker = story.drawdown.worker("b").start()

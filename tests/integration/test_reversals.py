@@ -172,7 +172,7 @@ def test_a_settled_hold_can_be_reversed_and_what_was_not_taken_cannot(install):
 
 def test_a_grant_that_the_ledger_names_and_the_books_lost_stops_the_worker(story):
     story.tell(at(0, grant, 10, "give", grantId="g"), at(1, consume, 10, "use"))
-    story.drawdown.workers[0].terminate()
+    story.drawdown.workers[-1].terminate()
     with story.drawdown.owner() as owner:
         owner.execute("delete from drawdown.credit_grant where customer_id = 'acme'")
     worker = story.drawdown.worker("b").start()

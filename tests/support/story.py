@@ -20,6 +20,11 @@ def at(number, make, *arguments, **fields):
     return number, make, arguments, fields
 
 
+def in_one_batch(steps):
+    """Options of a worker that takes as many records at once, however slowly they come."""
+    return {"batch.records.max": len(steps), "batch.linger": "10s"}
+
+
 class Story:
     def __init__(self, install, **settings):
         self.drawdown = install({"inputs.timestamps": "trusted", "sweep.interval": 0})
@@ -34,9 +39,10 @@ class Story:
     def tell(self, *steps):
         """The entries that came of it, the same for both: (type, grant, amount, minute, key)."""
         self.produce(TOGETHER, steps)
-        self.drawdown.client.flush()
-        worker = self.drawdown.worker().start()
+        worker = self.drawdown.worker(options=in_one_batch(steps)).start()
         self.drawdown.wait_for_lag_zero()
+        assert worker.terminate() == 0
+        worker = self.drawdown.worker().start()
         for number, step in enumerate(steps):
             if number == len(steps) // 2:
                 worker.kill()
