@@ -91,7 +91,7 @@ def test_the_exit_code_says_what_became_of_the_input(running):
 def test_without_a_worker_a_command_says_that_no_outcome_came_and_the_key_to_ask_again(drawdown):
     use = ("consume", "acme", CURRENCY, "1", "--key", "mine")
     drawdown.run("grant", "acme", CURRENCY, "10", "--type", "PAID", "--no-wait")
-    done = drawdown.run(*use, "--timeout", "1s", check=False)
+    done = drawdown.run(*use, "--timeout", "5s", check=False)
     assert done.returncode == TIMEOUT and "--key mine" in done.stderr
     (produced,) = parse(drawdown.run(*use, "--no-wait", "--json").stdout)
     assert (produced["outcome"], produced["idempotencyKey"]) == ("produced", "mine")

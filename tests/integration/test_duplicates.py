@@ -34,7 +34,7 @@ def test_the_same_input_twice_changes_nothing_the_second_time(drawdown):
             drawdown.client.produce(topic, event)
             if topic == "commands":
                 drawdown.client.flush()
-        drawdown.wait_for_lag_zero()
+        drawdown.wait_until_counted()
 
     worker = drawdown.worker().start()
     produce_all()
@@ -52,8 +52,9 @@ def test_a_duplicate_within_a_batch_is_found(drawdown):
     for _ in range(3):
         drawdown.client.produce("usage", consume("acme", 2, "once"))
     drawdown.client.flush()
-    worker = drawdown.worker(options={"merge.wait": "5s"}).start()
-    drawdown.wait_for_lag_zero()
+    options = {"merge.wait": "10s", "batch.records.max": 4, "batch.linger": "10s"}  # closed by the fourth record
+    worker = drawdown.worker(options=options).start()
+    drawdown.wait_until_counted()
     assert worker.metrics()["drawdown_batches_total"] == 1
     assert outcomes(drawdown) == [("once", "duplicate", None)] * 2
     assert drawdown.books.balance("acme", "ai-tokens") == 8
@@ -200,7 +201,7 @@ def test_the_retry_of_a_rejection_gets_the_first_answer_whatever_holds_by_then(d
 
 @pytest.mark.parametrize("batch", [1, 20])
 def test_how_the_input_is_cut_into_batches_changes_no_entry(install, batch):
-    drawdown = install({"merge.wait": "5s"})
+    drawdown = install({"merge.wait": "10s"})
     chance = random.Random(7)
     for number in range(60):
         customer = f"customer-{chance.randrange(3)}"
@@ -227,7 +228,7 @@ def test_copies_in_the_partitions_of_two_workers_count_once(drawdown):
         event = consume(f"customer-{number % 10}", "0.5", f"use-{number}")
         for partition in range(4):
             drawdown.client.produce("usage", event, partition=partition)
-    drawdown.wait_for_lag_zero()
+    drawdown.wait_until_counted()
     counts = [worker.inputs() for worker in workers]
     assert sum(count.get(("consume", "applied"), 0) for count in counts) == 400
     assert sum(count.get(("consume", "duplicate"), 0) for count in counts) == 1200

@@ -76,7 +76,7 @@ def shell(servers, tmp_path):
 
     def run(command, input=None):
         done = subprocess.run(
-            ["bash", "-c", command], input=input, capture_output=True, text=True, timeout=60, env=environment
+            ["bash", "-c", command], input=input, capture_output=True, text=True, timeout=120, env=environment
         )
         return done.stdout + done.stderr
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from support.client import SCHEMAS, SINGLE_OBJECT, encode_avro, encode_json
 from support.events import consume, grant, void
+from support.wait import wait_until
 
 
 def outcome(drawdown, key):
@@ -124,7 +125,7 @@ def test_what_cannot_be_understood_goes_to_the_dead_letters_and_nothing_behind_i
         client.produce("usage", consume("acme", 1), partition=1)
     client.produce("usage", b"no key", partition=2)
     client.produce("usage", None, key="a tombstone", partition=2)
-    drawdown.wait_for_lag_zero()
+    drawdown.wait_until_counted()
 
     assert drawdown.books.balance("acme", "ai-tokens") == 100 - len(UNREADABLE)
     letters = {record.key: record for record in client.read("dead-letters")}
@@ -210,5 +211,6 @@ def test_what_a_producer_aborted_never_counts_and_nothing_behind_it_waits(drawdo
     worker.kill()
     worker.start()
     client.produce("commands", consume("acme", 1))
-    drawdown.wait_for_balance("acme", 8)
+    wait_until(lambda: len(client.read("ledger")) == 3, "the ledger to be published")  # markers count as lag for ever
+    assert drawdown.books.balance("acme", "ai-tokens") == 8
     drawdown.check_books()

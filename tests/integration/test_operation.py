@@ -27,17 +27,24 @@ def produce_backlog(drawdown, count, customers=20):
     drawdown.client.flush()
 
 
+def wait_for_stopping(worker):
+    wait_until(lambda: 'drawdown_state{state="stopping"} 1' in worker.get("/metrics")[1], "the worker to be stopping")
+
+
 def test_sigterm_finishes_what_is_in_hand_publishes_it_and_leaves(drawdown):
-    produce_backlog(drawdown, 2000)
-    worker = drawdown.worker(options={"batch.records.max": 50}).start()
-    wait_until(lambda: drawdown.books.count() > 300, "work to be under way")
-    assert worker.terminate() == 0
-    assert drawdown.books.count() < 2020, "there was nothing left to finish"
+    worker = drawdown.worker(options={"batch.records.max": 50, "database.lock.timeout": "25s"}).start()
+    with ledger_locked(drawdown):
+        produce_backlog(drawdown, 2000)
+        wait_for_blocked_lanes(drawdown)
+        worker.process.terminate()
+        wait_for_stopping(worker)
+    assert worker.wait() == 0
+    assert 0 < drawdown.books.count() < 2020
     drawdown.check_books()  # all that is recorded is published: nothing is left for a recovery
     assert "event=worker.stopped" in worker.log_text()
 
     other = drawdown.worker("b").start()
-    drawdown.wait_for_lag_zero()
+    drawdown.wait_until_counted()
     assert other.metrics()["drawdown_ledger_entries_recalled_total"] == 0
     drawdown.audit()
 
@@ -48,7 +55,7 @@ def test_a_second_sigterm_abandons_what_is_in_hand_and_loses_nothing(drawdown):
         produce_backlog(drawdown, 100)
         wait_for_blocked_lanes(drawdown)
         worker.process.terminate()
-        wait_until(lambda: 'drawdown_state{state="stopping"} 1' in worker.get("/metrics")[1], "the worker to be stopping")
+        wait_for_stopping(worker)
         assert worker.process.poll() is None, "the first one waits for the batch"
         assert worker.terminate(15) == 0
     assert drawdown.books.count() == 0
@@ -94,7 +101,7 @@ def test_metrics_can_be_parsed_and_count_what_was_done(drawdown):
     worker = drawdown.worker().start()
     produce_backlog(drawdown, 200)
     drawdown.client.produce("usage", b"not JSON")
-    drawdown.wait_for_lag_zero()
+    drawdown.wait_until_counted()
     samples = parse_metrics(worker.get("/metrics")[1])
     assert samples["drawdown_inputs_total", 'kind="grant",outcome="applied"'] == 20
     assert samples["drawdown_inputs_total", 'kind="consume",outcome="applied"'] == 200
@@ -121,8 +128,7 @@ def test_lag_is_what_is_still_to_be_handled(drawdown):
     def lag():
         samples = parse_metrics(worker.get("/metrics")[1])
         by_partition = {labels: value for (name, labels), value in samples.items() if name == "drawdown_lag_records"}
-        assert len(by_partition) in (0, 8)
-        return by_partition and sum(by_partition.values())
+        return sum(by_partition.values()) if len(by_partition) == 8 else None
 
     wait_until(lambda: lag() == 0, "no lag")
     with ledger_locked(drawdown):
@@ -150,7 +156,7 @@ def test_the_admin_port_answers_what_it_has_and_nothing_else(drawdown):
     assert worker.get("/")[0] == worker.get("/metrics/x")[0] == 404
     request = urllib.request.Request(f"http://127.0.0.1:{worker.admin_port}/metrics", data=b"x")
     try:
-        urllib.request.urlopen(request, timeout=5)
+        urllib.request.urlopen(request, timeout=60)
         raise AssertionError("a POST was answered")
     except urllib.error.HTTPError as error:
         assert error.code == 405 and error.headers["Allow"] == "GET, HEAD"

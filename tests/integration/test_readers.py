@@ -13,7 +13,7 @@ import pytest
 from support.events import CURRENCY
 
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
-BEGUN, PAST, SOON, LATER = (NOW + timedelta(hours=hours) for hours in (-2, -1, 1, 2))
+BEGUN, PAST, SOON, LATER = (NOW + timedelta(hours=hours) for hours in (-2, -1, 12, 24))
 VIEWS = ("accounts", "grants", "holds", "ledger")
 
 

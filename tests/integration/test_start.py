@@ -79,7 +79,8 @@ def test_of_two_replicas_with_one_id_the_fenced_one_says_so_and_ends(drawdown):
     assert first.wait() == FENCED
     assert "replica.id" in last_error(first)
     drawdown.client.produce("usage", consume("acme", 1))
-    drawdown.wait_for_balance("acme", 9)
+    drawdown.wait_for_lag_zero(ended=(FENCED,))
+    assert drawdown.books.balance("acme", "ai-tokens") == 9
     other.wait_ready()
     drawdown.audit()
 

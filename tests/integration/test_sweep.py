@@ -16,7 +16,8 @@ from support.wait import wait_until
 OPTIONS = {"sweep.interval": "200ms", "sweep.batch": 3}
 
 
-def soon(seconds=8):
+def soon(seconds=15):
+    """Time enough to hand in what is due then."""
     return datetime.now(timezone.utc) + timedelta(seconds=seconds)
 
 
@@ -66,10 +67,10 @@ def test_two_replicas_make_idle_accounts_advance_each_once(swept):
         swept.client.produce("commands", grant(customer, 7, f"begins-{customer}", effectiveAt=at))
         swept.client.produce("commands", grant(customer, 5, f"scoped-{customer}", expireAt=at, resourceId="team"))
         swept.client.produce("commands", grant(customer, 3, f"held-{customer}", resourceId="hold"))
-        swept.client.produce("commands", reserve(customer, 2, "r", ttlSeconds=7, resourceId="hold"))
+        swept.client.produce("commands", reserve(customer, 2, "r", ttlSeconds=14, resourceId="hold"))
     swept.wait_for_lag_zero()
     wait_until(lambda: not due(swept), "nothing to be due any more")
-    swept.wait_for_lag_zero()
+    swept.wait_until_counted()
     for customer in customers:
         entries = [e for e in swept.books.entries() if e["customerId"] == customer and e["resourceId"] is None]
         assert [(e["eventType"], e["amount"], e["recordedAt"]) for e in entries[1:]] == [
@@ -84,10 +85,10 @@ def test_two_replicas_make_idle_accounts_advance_each_once(swept):
 
     sent = advances(swept)
     assert len(sent) == len(set(sent)) == 36
-    assert sum(worker.metrics()["drawdown_advances_sent_total"] for worker in workers) == 36
-    assert all(worker.metrics()["drawdown_advances_sent_total"] > 0 for worker in workers)
     for worker in workers:
         wait_for_sweeps(worker)
+    assert sum(worker.metrics()["drawdown_advances_sent_total"] for worker in workers) == 36
+    assert all(worker.metrics()["drawdown_advances_sent_total"] > 0 for worker in workers)
     assert len(advances(swept)) == 36
     assert all(worker.metrics()["drawdown_due_oldest_seconds"] == 0 for worker in workers)
     swept.check_books()
@@ -126,7 +127,7 @@ def test_a_due_time_that_nothing_stands_behind_is_put_right(swept):
 def test_without_the_sweeper_an_idle_account_waits(install):
     drawdown = install({"sweep.interval": "0s", "dedupe.drop.interval": "0s"})
     worker = drawdown.worker().start()
-    drawdown.client.produce("commands", grant("acme", 10, expireAt=soon(1)))
+    drawdown.client.produce("commands", grant("acme", 10, expireAt=soon(6)))
     drawdown.wait_for_lag_zero()
     (at,) = due(drawdown).values()
     wait_until(lambda: datetime.now(timezone.utc) > at + timedelta(seconds=1), "it to be due")
@@ -136,15 +137,15 @@ def test_without_the_sweeper_an_idle_account_waits(install):
 
 def test_a_database_that_is_away_and_back_does_not_stop_the_sweeper(swept):
     worker = swept.worker().start()
-    swept.client.produce("commands", grant("acme", 10, expireAt=soon(1)))
+    swept.client.produce("commands", grant("acme", 10, expireAt=soon(6)))
     swept.wait_for_lag_zero()
     wait_until(lambda: not due(swept), "a first sweep to have worked")
-    at = soon(4)
+    at = soon()
     swept.client.produce("commands", grant("acme", 5, expireAt=at))
     swept.wait_for_lag_zero()
     swept.servers.restart("postgres", signal.SIGINT)  # its fast shutdown: all sessions end
     wait_until(lambda: worker.metrics().get("drawdown_keeper_failures_total", 0) > 0, "the sweeper to notice")
-    wait_until(lambda: not due(swept), "the sweeper to go on", 60)
+    wait_until(lambda: not due(swept), "the sweeper to go on")
     swept.wait_for_lag_zero()
     assert moves(swept, "acme")[-1] == ("EXPIRED", -5, at, None)
     assert worker.is_ready() and worker.terminate() == 0
@@ -155,5 +156,5 @@ def test_a_database_that_hangs_does_not_hold_up_the_stop(swept):
     worker = swept.worker().start()
     wait_for_sweeps(worker, 1)
     with swept.servers.frozen("postgres"):
-        assert worker.terminate(10) == 0
+        assert worker.terminate() == 0
     assert "did not close" not in worker.log_text()

@@ -43,7 +43,7 @@ class Clockwork:
 
 @pytest.fixture
 def clockwork(install):
-    drawdown = install({"inputs.timestamps": "trusted", "merge.wait": "5s"})
+    drawdown = install({"inputs.timestamps": "trusted", "merge.wait": "10s"})
     drawdown.clockwork = Clockwork(drawdown)
     drawdown.set_currency("ai-tokens", expiry_grace=HOUR)
     return drawdown.clockwork
@@ -160,7 +160,7 @@ def test_a_backlog_is_handled_in_the_order_of_time_commands_first(clockwork):
 
 @pytest.mark.parametrize("outputs", ["json", "avro"])
 def test_random_input_makes_the_books_that_the_referee_makes(install, chance, outputs):
-    drawdown = install({"inputs.timestamps": "trusted", "merge.wait": "5s", "outputs.format": outputs, "outcomes": "all"})
+    drawdown = install({"inputs.timestamps": "trusted", "merge.wait": "10s", "outputs.format": outputs, "outcomes": "all"})
     clockwork = Clockwork(drawdown)
     drawdown.set_currency("ai-tokens", expiry_grace=HOUR)
     now = START

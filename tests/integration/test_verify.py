@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from threading import Thread
+from threading import Event, Thread
 
 import psycopg
 import pytest
@@ -314,7 +314,7 @@ AGAIN = """
 
 
 def test_a_key_has_one_receipt_within_the_window(sound, damage):
-    with damage("select drawdown.make_receipt_generation(now() - interval '33 days')", AGAIN) as copy:
+    with damage(f"select drawdown.make_receipt_generation('{(START - timedelta(days=31)).isoformat()}')", AGAIN) as copy:
         assert verify(sound, *copy)[0] == 0, "it may be used again behind the window"
         code, report = verify(sound, *copy, "--set", "dedupe.window=32d")
     assert (code, [one["what"] for one in report["differences"]]) == (3, ["receipt use"])
@@ -342,18 +342,22 @@ def test_what_cannot_be_reached_is_no_verdict(sound):
 def test_it_runs_while_workers_write(drawdown):
     drawdown.worker().start()
     drawdown.run("load", "--customers", "20", "--count", "2000", "--grant", "1000", "--format", "json")
-    load = ["load", "--customers", "20", "--rate", "1500", "--duration", "4s", "--seed", "7"]
-    thread = Thread(target=drawdown.run, args=load)
+    is_enough = Event()
+
+    def load():
+        for seed in itertools.takewhile(lambda _: not is_enough.is_set(), itertools.count(7)):
+            drawdown.run("load", "--customers", "20", "--rate", "1500", "--duration", "1s", "--seed", str(seed))
+
+    thread = Thread(target=load)
     thread.start()
-    runs = 0
     try:
-        while thread.is_alive():
+        for _ in range(8):
             code, report = verify(drawdown, "--topic")
             assert (code, report["differences"]) == (0, [])
-            runs += 1
+            assert thread.is_alive()
     finally:
+        is_enough.set()
         thread.join()
-    assert runs > 1
     drawdown.wait_for_lag_zero()
     code, report = verify(drawdown, "--topic")
     assert code == 0 and report["topic"]["notYetPublished"] == 0
@@ -386,8 +390,8 @@ def published(request, install):
             producer.produce(
                 topic, key=record.key, value=record.raw, partition=record.partition, headers=record.header_list
             )
-        assert producer.flush(10) == 0
-        return verify(drawdown, "--topic", "--set", f"topics.ledger={topic}", "--wait", "5s")
+        assert producer.flush(60) == 0
+        return verify(drawdown, "--topic", "--set", f"topics.ledger={topic}", "--wait", "60s")
 
     drawdown.rewrite = rewrite
     return drawdown
@@ -528,7 +532,7 @@ def test_what_is_committed_but_not_published_is_told_apart(published):
     def members_gone():
         return published.client.members(published.group) == set()
 
-    wait_until(members_gone, "the group to be empty", 60)
+    wait_until(members_gone, "the group to be empty")
     published.client.set_offsets(published.group, {where: newest["source"]["offset"]})
     seq = newest["seq"]
 
@@ -543,11 +547,11 @@ def test_what_is_committed_but_not_published_is_told_apart(published):
 
 def test_an_open_transaction_is_waited_for(published):
     producer = Producer({"bootstrap.servers": published.client.bootstrap, "transactional.id": f"{published.prefix}open"})
-    producer.init_transactions(10)
+    producer.init_transactions(60)
     producer.begin_transaction()
     producer.produce(f"{published.prefix}ledger", key="c0", value=b"{}", partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     done = published.run("verify", "--topic", "--wait", "1s", check=False)
     assert done.returncode == 2 and "shows readers nothing from offset" in done.stderr
-    producer.abort_transaction(10)
+    producer.abort_transaction(60)
     assert verify(published, "--topic")[0] == 0
