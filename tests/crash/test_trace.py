@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.events import CURRENCY, grant
+from support.faults import ledger_locked
 from support.servers import ROOT
 from support.wait import wait_until
 
@@ -51,15 +52,16 @@ def test_every_credit_of_a_real_trace_is_accounted_for_across_kills(drawdown, ch
         drawdown.client.produce("commands", grant(f"acme-{number}", 100))
     drawdown.client.flush()
 
-    worker = drawdown.worker(options={"batch.records.max": 500}).start()
+    worker = drawdown.worker(options={"batch.records.max": 200, "database.lock.timeout": "25s"}).start()
     third = len(stream) // 3 + 1
     for part in range(3):
-        for event in stream[part * third : (part + 1) * third]:
-            drawdown.client.produce("usage", event)
-        drawdown.client.flush()
+        goal = drawdown.books.count() + chance.randrange(1000, third // 2)
+        with ledger_locked(drawdown):  # or it is done with it before we look
+            for event in stream[part * third : (part + 1) * third]:
+                drawdown.client.produce("usage", event)
+            drawdown.client.flush()
         if part < 2:
-            goal = drawdown.books.count() + chance.randrange(1000, third // 2)
-            wait_until(lambda: drawdown.books.count() >= goal, f"{goal} entries")
+            wait_until(lambda: drawdown.books.count() >= goal, f"{goal} entries", pause=0.002)
             worker.kill()
             assert drawdown.unrecorded() > 0, "it was not busy"
             worker.start(ready=False)
