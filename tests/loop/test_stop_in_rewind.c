@@ -31,7 +31,7 @@ static atomic_bool is_told_to_stop;
 
 static void await_condition(bool (*holds)(void))
 {
-	for (int i = 0; i < 10000 && !holds(); i++)
+	for (int i = 0; i < 60000 && !holds(); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	if (!holds())
 		abort();
