@@ -26,7 +26,6 @@ def produce_usage(drawdown, chance, count):
 
 def rejoins(drawdown, worker, name):
     """It has noticed that it lost its partitions, has become a member again and owns some."""
-    wait_until(lambda: worker.metrics().get("drawdown_rewinds_total", 0) >= 1, f"{name} to drop what it had in hand")
     wait_until(lambda: name in drawdown.client.members(drawdown.group), f"{name} to be a member")
     worker.wait_ready()
 
@@ -50,6 +49,7 @@ def test_a_worker_stopped_inside_a_copy_commits_nothing_once_another_has_taken_o
     entries = drawdown.books.entries()
 
     zombie.cont()
+    wait_until(lambda: zombie.metrics().get("drawdown_rewinds_total", 0) >= 1, "the zombie to drop what it had in hand")
     rejoins(drawdown, zombie, "zombie")
     assert drawdown.books.entries() == entries
     produce_usage(drawdown, chance, 500)
@@ -70,7 +70,8 @@ def test_a_worker_stopped_before_its_kafka_commit_publishes_nothing_once_another
             zombie.stop()
     heir = drawdown.worker("heir").start()
     drawdown.wait_for_lag_zero()
-    wait_until(lambda: heir.metrics().get("drawdown_ledger_entries_recalled_total", 0) > 0, "what is recalled to be counted")
+    recalled = "drawdown_ledger_entries_recalled_total"
+    wait_until(lambda: heir.metrics().get(recalled, 0) > 0, "what was recalled to be counted")
     drawdown.audit()
 
     zombie.cont()
