@@ -8,6 +8,8 @@
 
 #include "fake_rows.h"
 
+#define IDLE_WAIT_NS 5000000
+
 static const char *const seam_names[SEAM_COUNT] = {
 	[SEAM_POLL] = "source.poll",
 	[SEAM_SOURCE_COMMITTED] = "source.committed",
@@ -166,6 +168,18 @@ static void play(struct fake_world *world, enum source_signal *ret_signal)
 	}
 }
 
+/* Until a crew is done: on a busy machine many polls would pass meanwhile, each of which is a place for a fault. */
+static void await_wake(struct fake_world *world)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += IDLE_WAIT_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	(void)sem_clockwait(&world->woken, CLOCK_MONOTONIC, &until);
+}
+
 static enum outcome source_poll(void *self, struct batch *batch, size_t records_max, size_t bytes_max, int wait_ms,
 	enum source_signal *ret_signal, struct failure *reterr)
 {
@@ -186,7 +200,7 @@ static enum outcome source_poll(void *self, struct batch *batch, size_t records_
 	bool is_idle = wait_ms > 0 && *ret_signal == SOURCE_NOTHING && (!batch || batch->records_count == before);
 	enum outcome outcome = leave(world, SEAM_POLL, OUTCOME_OK, reterr);
 	if (is_idle)
-		nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL); /* the crews' turn; nothing is waited for */
+		await_wake(world);
 	return outcome;
 }
 
@@ -280,7 +294,9 @@ static int64_t source_reached(void *self, enum input input, int32_t partition)
 
 static void source_wake(void *self)
 {
-	(void)self;
+	struct fake_world *world = self;
+
+	sem_post(&world->woken);
 }
 
 /* ---- store ---- */
@@ -529,6 +545,7 @@ void fake_world_init(struct fake_world *world)
 {
 	memset(world, 0, sizeof *world);
 	pthread_mutex_init(&world->mutex, NULL);
+	sem_init(&world->woken, 0, 0);
 	arena_init(&world->arena, 1 << 16);
 	world->poll_records_max = 3;
 	for (int input = 0; input < INPUT_COUNT; input++)
@@ -575,6 +592,7 @@ void fake_world_init(struct fake_world *world)
 void fake_world_release(struct fake_world *world)
 {
 	arena_release(&world->arena);
+	sem_destroy(&world->woken);
 	pthread_mutex_destroy(&world->mutex);
 }
 

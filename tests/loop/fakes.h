@@ -11,6 +11,7 @@
 #define DRAWDOWN_TESTS_FAKES_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "drawdown/worker.h"
 
@@ -98,6 +99,7 @@ struct fake_output {
 
 struct fake_world {
 	pthread_mutex_t mutex;
+	sem_t woken;	    /* a crew is done, or the worker shall stop */
 	struct arena arena; /* of all that is durable; never reset */
 	struct worker *worker;
 
