@@ -117,6 +117,16 @@ struct alerts {
 	size_t count;
 };
 
+/* What the store noted when it locked the account: it tells what plain usage never changes. The store's own. */
+struct account_stored {
+	uint64_t row; /* where it lies */
+	int64_t grants_made;
+	int64_t holds_made;
+	credit_t held;
+	credit_t granted;
+	struct account_settings settings;
+};
+
 /* The newest input that the account includes: how fresh it is. */
 struct freshness {
 	int input; /* enum input; -1: none yet */
@@ -158,6 +168,7 @@ struct account {
 	struct account_settings settings; /* overrides */
 	struct alerts alerts;
 	struct freshness freshness;
+	struct account_stored stored;
 	const struct currency *currency; /* never NULL once the account is locked */
 };
 

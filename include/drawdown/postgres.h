@@ -35,6 +35,7 @@ enum postgres_type {
 	POSTGRES_INT2 = 21,
 	POSTGRES_INT4 = 23,
 	POSTGRES_TEXT = 25,
+	POSTGRES_TID = 27,
 	POSTGRES_JSON = 114,
 	POSTGRES_TIMESTAMPTZ = 1184,
 	POSTGRES_NUMERIC = 1700,
@@ -97,6 +98,8 @@ struct postgres_bytes {
 	char *data;
 	size_t size, capacity;
 };
+/* So many bytes of values are to come, their lengths (4 bytes each) included: makes the room for them at once. */
+void postgres_expect(struct postgres_bytes *bytes, size_t size);
 void postgres_put_null(struct postgres_bytes *bytes);
 void postgres_put_int16(struct postgres_bytes *bytes, int16_t value);
 void postgres_put_int32(struct postgres_bytes *bytes, int32_t value);
@@ -107,6 +110,8 @@ void postgres_put_resource(struct postgres_bytes *bytes, struct text resource_id
 void postgres_put_credit(struct postgres_bytes *bytes, credit_t amount);
 void postgres_put_instant(struct postgres_bytes *bytes, instant_t instant);
 void postgres_put_hash(struct postgres_bytes *bytes, struct hash128 hash);
+/* Where a row lies, as postgres_get_tid gave it. */
+void postgres_put_tid(struct postgres_bytes *bytes, uint64_t tid);
 
 /* Parameters of one call, in the connection's scratch. */
 struct postgres_params {
@@ -161,6 +166,7 @@ struct text postgres_get_resource(struct postgres_row *row);
 credit_t postgres_get_credit(struct postgres_row *row);
 instant_t postgres_get_instant(struct postgres_row *row);
 struct hash128 postgres_get_hash(struct postgres_row *row);
+uint64_t postgres_get_tid(struct postgres_row *row);
 
 /* For cleanup of local results. */
 void postgres_clear(PGresult **result);

@@ -350,10 +350,9 @@ static enum outcome read_page(
 
 	arena_reset(&postgres->scratch);
 	postgres_params_init(&params, postgres);
-	postgres_put_text(postgres_add_value(&params), after->account.customer_id);
 	postgres_put_hash(postgres_add_value(&params), after->key_hash);
 	postgres_put_instant(postgres_add_value(&params), after->source_timestamp);
-	postgres_put_text(postgres_add_value(&params), verify_last_customer(verify));
+	postgres_put_text(postgres_add_value(&params), text_of(verify->customer));
 	postgres_put_int64(postgres_add_value(&params), PAGE_RECEIPTS);
 	return postgres_query(postgres, &read_receipts, &params, ret_page, reterr);
 }
@@ -361,7 +360,7 @@ static enum outcome read_page(
 enum outcome verify_receipts(struct verify *verify, struct failure *reterr)
 {
 	struct verify_report *report = &verify->report;
-	struct receipt_row before = {.account = verify_first(verify), .source_timestamp = INSTANT_MIN};
+	struct receipt_row before = {.source_timestamp = INSTANT_MIN};
 	PGresult *page = NULL; /* the one before holds the texts of `before` */
 	enum outcome outcome = OUTCOME_OK;
 	int count = PAGE_RECEIPTS;

@@ -7,8 +7,9 @@
 
 enum {
 	ARRAY_HEADER_SIZE = 20,
-	ELEMENT_SIZE = 16, /* of an array, with its length: most have about that */
+	ELEMENT_SIZE = 24, /* of an array, with its length: most have less */
 	BYTES_SIZE_MIN = 64,
+	TID_SIZE = 6, /* block and place in it */
 };
 
 /* Room for `size` more bytes; the caller fills them. */
@@ -28,6 +29,12 @@ static char *reserve(struct postgres_bytes *bytes, size_t size)
 	char *room = bytes->data + bytes->size;
 	bytes->size += size;
 	return room;
+}
+
+void postgres_expect(struct postgres_bytes *bytes, size_t size)
+{
+	(void)reserve(bytes, size);
+	bytes->size -= size;
 }
 
 static void write_int32(char *room, int32_t value)
@@ -98,6 +105,12 @@ void postgres_put_instant(struct postgres_bytes *bytes, instant_t instant)
 void postgres_put_hash(struct postgres_bytes *bytes, struct hash128 hash)
 {
 	put_value(bytes, hash.bytes, sizeof hash.bytes);
+}
+
+void postgres_put_tid(struct postgres_bytes *bytes, uint64_t tid)
+{
+	uint64_t big = htobe64(tid << 16);
+	put_value(bytes, &big, TID_SIZE);
 }
 
 void postgres_params_init(struct postgres_params *params, struct postgres *postgres)
@@ -238,4 +251,14 @@ struct hash128 postgres_get_hash(struct postgres_row *row)
 	if (value)
 		memcpy(hash.bytes, value, sizeof hash.bytes);
 	return hash;
+}
+
+uint64_t postgres_get_tid(struct postgres_row *row)
+{
+	size_t size;
+	uint64_t big = 0;
+	const char *value = next_value(row, TID_SIZE, &size);
+	if (value)
+		memcpy(&big, value, TID_SIZE);
+	return be64toh(big) >> 16;
 }

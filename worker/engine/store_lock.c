@@ -9,15 +9,15 @@ static const struct postgres_statement lock_accounts = {
 	"store.lock",
 	"lock_accounts",
 	sql_lock_accounts,
-	{POSTGRES_INT8, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
-		POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
-		POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON},
+	{POSTGRES_INT8, POSTGRES_TID, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
+		POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4,
+		POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON},
 };
 static const struct postgres_statement create_accounts = {
 	"store.lock",
 	"create_accounts",
 	sql_create_accounts,
-	{POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT},
+	{POSTGRES_TID, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT},
 };
 static const struct postgres_statement read_currencies = {
 	"store.lock",
@@ -82,6 +82,7 @@ static bool read_json(struct account *account, struct arena *arena, struct postg
 static bool read_account(struct locking *locking, struct account *account, struct postgres_row *row)
 {
 	account->exists = true;
+	account->stored.row = postgres_get_tid(row);
 	account->seq = postgres_get_int64(row);
 	account->balance = postgres_get_credit(row);
 	account->held = postgres_get_credit(row);
@@ -98,7 +99,13 @@ static bool read_account(struct locking *locking, struct account *account, struc
 		.offset = postgres_get_int64(row),
 		.event_time = postgres_get_instant(row),
 	};
-	return read_json(account, &locking->work->arena, row) && !row->corrupt && adds_up(account);
+	bool is_read = read_json(account, &locking->work->arena, row);
+	account->stored.grants_made = account->grants_made;
+	account->stored.holds_made = account->holds_made;
+	account->stored.held = account->held;
+	account->stored.granted = account->granted;
+	account->stored.settings = account->settings;
+	return is_read && !row->corrupt && adds_up(account);
 }
 
 /* Those that exist are locked in the order given, and read as they are under their lock. */
@@ -307,6 +314,7 @@ static size_t list_missing(struct lane_work *work, struct account **missing)
 
 static bool is_row_of(struct postgres_row row, const struct account *account)
 {
+	postgres_skip(&row);
 	return text_equal(postgres_get_text(&row), account->key.customer_id) &&
 	       text_equal(postgres_get_text(&row), account->key.currency_id) &&
 	       text_equal(postgres_get_resource(&row), account->key.resource_id);
@@ -332,7 +340,8 @@ static enum outcome create_missing(struct locking *locking)
 		missing[i]->exists = made < PQntuples(result) &&
 				     is_row_of((struct postgres_row){.result = result, .row = made}, missing[i]);
 		if (missing[i]->exists)
-			made++;
+			missing[i]->stored.row =
+				postgres_get_tid(&(struct postgres_row){.result = result, .row = made++});
 		else
 			missing[remaining++] = missing[i];
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
@@ -14,7 +16,7 @@ static const struct postgres_statement find_receipts = {
 	"store.look_up",
 	"find_receipts",
 	sql_find_receipts,
-	{POSTGRES_INT8, RECEIPT_COLUMNS},
+	{POSTGRES_UUID, RECEIPT_COLUMNS},
 };
 static const struct postgres_statement find_receipts_of_range = {
 	"store.recall_range",
@@ -110,6 +112,32 @@ static enum outcome check_keys(const struct store_postgres *store, const struct 
 	return OUTCOME_OK;
 }
 
+static int compare_slot(const void *key_hash, const void *slot)
+{
+	const struct hash128 *hash = key_hash;
+	return memcmp(hash->bytes, ((const struct key_slot *)slot)->key_hash.bytes, sizeof hash->bytes);
+}
+
+/* The accounts lie in the order of their customers. */
+static size_t count_customers(const struct lane_work *work)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < work->accounts_count; i++)
+		count +=
+			i == 0 || !text_equal(work->accounts[i - 1].key.customer_id, work->accounts[i].key.customer_id);
+	return count;
+}
+
+static void add_customers(struct postgres_params *params, const struct lane_work *work)
+{
+	struct postgres_bytes *customers = postgres_add_array(params, POSTGRES_TEXT, count_customers(work));
+
+	for (size_t i = 0; i < work->accounts_count; i++)
+		if (i == 0 || !text_equal(work->accounts[i - 1].key.customer_id, work->accounts[i].key.customer_id))
+			postgres_put_text(customers, work->accounts[i].key.customer_id);
+}
+
 static enum outcome look_up_receipts(
 	struct store_postgres *store, struct postgres *postgres, struct lane_work *work, struct failure *reterr)
 {
@@ -117,12 +145,10 @@ static enum outcome look_up_receipts(
 	POSTGRES_RESULT result = NULL;
 
 	postgres_params_init(&params, postgres);
-	struct postgres_bytes *customer = postgres_add_array(&params, POSTGRES_TEXT, work->key_slots_count);
+	add_customers(&params, work);
 	struct postgres_bytes *hash = postgres_add_array(&params, POSTGRES_UUID, work->key_slots_count);
-	for (size_t i = 0; i < work->key_slots_count; i++) {
-		postgres_put_text(customer, work->key_slots[i].customer_id);
+	for (size_t i = 0; i < work->key_slots_count; i++)
 		postgres_put_hash(hash, work->key_slots[i].key_hash);
-	}
 	enum outcome outcome = postgres_query(postgres, &find_receipts, &params, &result, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
@@ -130,8 +156,11 @@ static enum outcome look_up_receipts(
 	struct receipt *receipts = arena_zero_array(&work->arena, count, sizeof *receipts);
 	for (size_t i = 0; i < count; i++) {
 		struct postgres_row row = {.result = result, .row = (int)i};
-		struct key_slot *slot = &work->key_slots[postgres_get_int64(&row) - 1];
+		const struct hash128 key_hash = postgres_get_hash(&row);
+		struct key_slot *slot =
+			bsearch(&key_hash, work->key_slots, work->key_slots_count, sizeof *slot, compare_slot);
 		struct receipt *receipt = &receipts[i];
+		assert(slot);
 		receipt->customer_id = slot->customer_id;
 		receipt->key_hash = slot->key_hash;
 		if (!read_receipt(store, &work->arena, &row, receipt))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
@@ -15,6 +16,12 @@ static const struct postgres_statement update_accounts = {
 	"store.settle",
 	"update_accounts",
 	sql_update_accounts,
+	{0},
+};
+static const struct postgres_statement update_whole_accounts = {
+	"store.settle",
+	"update_whole_accounts",
+	sql_update_whole_accounts,
 	{0},
 };
 static const struct postgres_statement write_dues = {"store.settle", "write_dues", sql_write_dues, {0}};
@@ -250,17 +257,30 @@ static enum outcome write_ended(struct settling *settling)
 /* An account that changed, and its columns of JSON. */
 struct state {
 	const struct account *account;
+	bool is_whole; /* changed in more than plain usage changes */
 	struct text open_grants;
-	struct text overrides; /* absent: none */
+	struct text overrides; /* absent: none; only of a whole one */
 	struct text alerts;    /* absent: not decided yet */
 };
 
+static bool is_whole(const struct account *account)
+{
+	const struct account_stored *stored = &account->stored;
+
+	return account->held != stored->held || account->granted != stored->granted ||
+	       account->grants_made != stored->grants_made || account->holds_made != stored->holds_made ||
+	       memcmp(&account->settings, &stored->settings, sizeof stored->settings) != 0;
+}
+
 static struct state format_state(const struct account *account, struct arena *scratch)
 {
+	bool whole = is_whole(account);
+
 	return (struct state){
 		.account = account,
+		.is_whole = whole,
 		.open_grants = account_format_grants(account, scratch),
-		.overrides = account_settings_format(&account->settings, scratch),
+		.overrides = whole ? account_settings_format(&account->settings, scratch) : TEXT_NULL,
 		.alerts = account->alerts.count ? alerts_format(&account->alerts, scratch) : TEXT_NULL,
 	};
 }
@@ -282,54 +302,81 @@ static size_t format_states(const struct settling *settling, size_t *next, struc
 }
 
 /* The columns of update_accounts, in the order of its parameters. */
-static void put_state(const struct settling *settling, struct postgres_bytes *columns, const struct state *state)
+static void put_usage(const struct settling *settling, struct postgres_bytes *columns, const struct state *state)
 {
 	const struct account *account = state->account;
 	const struct freshness *freshness = &account->freshness;
 	const char *topic = freshness->input < 0 ? NULL : settling->store->config->input_topics[freshness->input];
 
 	postgres_put_text(&columns[0], account->key.customer_id);
-	postgres_put_text(&columns[1], account->key.currency_id);
-	postgres_put_resource(&columns[2], account->key.resource_id);
-	postgres_put_int64(&columns[3], account->seq);
-	postgres_put_credit(&columns[4], account->balance);
-	postgres_put_credit(&columns[5], account->held);
-	postgres_put_credit(&columns[6], account->granted);
-	postgres_put_credit(&columns[7], account->consumed);
-	postgres_put_instant(&columns[8], account->clock);
-	postgres_put_int64(&columns[9], account->grants_made);
-	postgres_put_int64(&columns[10], account->holds_made);
-	postgres_put_text(&columns[11], text_of(topic));
+	postgres_put_tid(&columns[1], account->stored.row);
+	postgres_put_int64(&columns[2], account->seq);
+	postgres_put_credit(&columns[3], account->balance);
+	postgres_put_credit(&columns[4], account->consumed);
+	postgres_put_instant(&columns[5], account->clock);
+	postgres_put_text(&columns[6], text_of(topic));
 	if (topic) {
-		postgres_put_int32(&columns[12], freshness->partition);
-		postgres_put_int64(&columns[13], freshness->offset);
-		postgres_put_instant(&columns[14], freshness->event_time);
+		postgres_put_int32(&columns[7], freshness->partition);
+		postgres_put_int64(&columns[8], freshness->offset);
+		postgres_put_instant(&columns[9], freshness->event_time);
 	} else {
-		postgres_put_null(&columns[12]);
-		postgres_put_null(&columns[13]);
-		postgres_put_null(&columns[14]);
+		postgres_put_null(&columns[7]);
+		postgres_put_null(&columns[8]);
+		postgres_put_null(&columns[9]);
 	}
-	postgres_put_text(&columns[15], state->open_grants);
-	postgres_put_text(&columns[16], state->overrides);
-	postgres_put_text(&columns[17], state->alerts);
+	postgres_put_text(&columns[10], state->open_grants);
+	postgres_put_text(&columns[11], state->alerts);
 }
 
-static enum outcome write_states(struct settling *settling, const struct state *states, size_t count)
+/* The columns that update_whole_accounts has besides. */
+static void put_rest(struct postgres_bytes *columns, const struct state *state)
 {
-	static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_TEXT, POSTGRES_INT8,
-		POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ,
-		POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8, POSTGRES_TIMESTAMPTZ,
-		POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON};
+	const struct account *account = state->account;
+
+	postgres_put_credit(&columns[0], account->held);
+	postgres_put_credit(&columns[1], account->granted);
+	postgres_put_int64(&columns[2], account->grants_made);
+	postgres_put_int64(&columns[3], account->holds_made);
+	postgres_put_text(&columns[4], state->overrides);
+}
+
+/* Those of the states that are whole, or those that are not. */
+static enum outcome write_states(struct settling *settling, const struct state *states, size_t states_count, bool whole)
+{
+	static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TID, POSTGRES_INT8, POSTGRES_NUMERIC,
+		POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
+		POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8,
+		POSTGRES_INT8, POSTGRES_JSON};
+	enum { USAGE_COLUMNS = 12, WHOLE_COLUMNS = 17 };
+	static_assert(sizeof types / sizeof *types == WHOLE_COLUMNS, "a type for each parameter");
+	const struct postgres_statement *statement = whole ? &update_whole_accounts : &update_accounts;
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
+	size_t count = 0, grants_size = 0, alerts_size = 0;
 
+	for (size_t i = 0; i < states_count; i++) {
+		if (states[i].is_whole != whole)
+			continue;
+		count++;
+		grants_size += states[i].open_grants.size;
+		alerts_size += states[i].alerts.size;
+	}
+	if (count == 0)
+		return OUTCOME_OK;
 	postgres_params_init(&params, settling->postgres);
-	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+	for (size_t i = 0; i < (whole ? WHOLE_COLUMNS : USAGE_COLUMNS); i++)
 		(void)postgres_add_array(&params, types[i], count);
-	for (size_t i = 0; i < count; i++)
-		put_state(settling, params.bytes, &states[i]);
-	enum outcome outcome = postgres_query(settling->postgres, &update_accounts, &params, &result, settling->reterr);
-	return outcome == OUTCOME_OK ? store_check_count(&update_accounts, result, count, settling->reterr) : outcome;
+	postgres_expect(&params.bytes[10], 4 * count + grants_size);
+	postgres_expect(&params.bytes[11], 4 * count + alerts_size);
+	for (size_t i = 0; i < states_count; i++) {
+		if (states[i].is_whole != whole)
+			continue;
+		put_usage(settling, params.bytes, &states[i]);
+		if (whole)
+			put_rest(&params.bytes[USAGE_COLUMNS], &states[i]);
+	}
+	enum outcome outcome = postgres_query(settling->postgres, statement, &params, &result, settling->reterr);
+	return outcome == OUTCOME_OK ? store_check_count(statement, result, count, settling->reterr) : outcome;
 }
 
 /* An account's open grants may be half a megabyte of JSON: so many as fit go in one statement. */
@@ -343,8 +390,9 @@ static enum outcome write_accounts(struct settling *settling)
 		struct state *states =
 			arena_alloc_array(&settling->postgres->scratch, work->accounts_count - next, sizeof *states);
 		size_t count = format_states(settling, &next, states);
-		if (count)
-			outcome = write_states(settling, states, count);
+		outcome = write_states(settling, states, count, false);
+		if (outcome == OUTCOME_OK)
+			outcome = write_states(settling, states, count, true);
 	}
 	return outcome;
 }

@@ -5,4 +5,4 @@ select k.customer_id, k.currency_id, k.resource_id
 from unnest($1::text[], $2::text[], $3::text[]) with ordinality as k(customer_id, currency_id, resource_id, position)
 order by k.position
 on conflict do nothing
-returning customer_id, currency_id, resource_id
+returning ctid, customer_id, currency_id, resource_id

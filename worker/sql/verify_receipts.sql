@@ -1,5 +1,5 @@
--- $1 text customer_id, $2 uuid key_hash, $3 timestamptz source_timestamp: the receipts behind this one, $4 text last
--- customer, $5 bigint limit. Each with what the ledger has in its range.
+-- $1 uuid key_hash, $2 timestamptz source_timestamp: the receipts behind this one, $3 text customer_id: of this one only
+-- (null: of all), $4 bigint limit. Each with what the ledger has in its range.
 -- strange: entries in the range that are of another source, or are its own and should not be, or the other way.
 select r.customer_id, r.currency_id, r.resource_id, r.key_hash, r.source_timestamp, r.event_class, r.kind, r.outcome,
        r.idempotency_key, r.applied_amount, r.range_first, r.range_last, r.first_seq, r.last_seq,
@@ -7,10 +7,10 @@ select r.customer_id, r.currency_id, r.resource_id, r.key_hash, r.source_timesta
 from (
     select *
     from drawdown.receipt r
-    where (r.customer_id, r.key_hash, r.source_timestamp) > ($1::text, $2::uuid, $3::timestamptz)
-      and r.customer_id <= $4::text
-    order by r.customer_id, r.key_hash, r.source_timestamp
-    limit $5::bigint) r
+    where (r.key_hash, r.source_timestamp) > ($1::uuid, $2::timestamptz)
+      and ($3::text is null or r.customer_id = $3::text)
+    order by r.key_hash, r.source_timestamp
+    limit $4::bigint) r
 left join lateral (
     select count(*) as count,
            count(*) filter (where
@@ -24,4 +24,4 @@ left join lateral (
     from drawdown.ledger_entry l
     where l.customer_id = r.customer_id and l.currency_id = r.currency_id and l.resource_id = r.resource_id
       and l.seq between r.range_first and r.range_last) e on r.range_first is not null
-order by r.customer_id, r.key_hash, r.source_timestamp
+order by r.key_hash, r.source_timestamp
