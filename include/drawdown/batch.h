@@ -41,6 +41,7 @@ struct batch {
 	size_t records_capacity;
 	struct span spans[BATCH_SPANS_MAX];
 	size_t spans_count;
+	size_t spans_latest; /* where the newest record is */
 	struct text membership; /* the group's metadata as copied at assignment; opaque to all but the seams */
 	struct lane_work lanes[BATCH_LANES_MAX];
 	size_t lanes_count;
@@ -50,6 +51,8 @@ struct batch {
 };
 
 void batch_init(struct batch *batch, size_t records_capacity, size_t lanes_count, size_t arena_block_size);
+/* For one that is still empty: share memory with the pool's other batches. */
+void batch_use_pool(struct batch *batch, struct arena_pool *pool);
 void batch_release(struct batch *batch);
 void batch_reset(struct batch *batch);
 

@@ -52,9 +52,9 @@ struct record {
 	const struct header *headers; /* all of them, as they came; kept for records that are dead-lettered */
 	size_t headers_count;
 	bool readable;
-	bool misrouted;	      /* not in its customer's partition */
-	struct event event;   /* where readable */
-	struct defect defect; /* where not */
+	bool misrouted;		     /* not in its customer's partition */
+	struct event event;	     /* where readable */
+	const struct defect *defect; /* where not; few are, and it is large */
 	/* set by work_prepare */
 	struct account *account;
 	struct key_slot *key_slot;
@@ -101,8 +101,18 @@ struct encoding {
 	const char *input_topics[INPUT_COUNT];
 };
 
+/* What became of the records: kept by work_resolve, so that nobody needs to go through them again. */
+struct work_tally {
+	size_t results[EVENT_KIND_COUNT + 1][RESULT_KIND_COUNT]; /* unreadable ones under EVENT_KIND_COUNT */
+	size_t recalled;					 /* records */
+	size_t unanswered;					 /* records that the ledger does not answer */
+	size_t entries;						 /* new ones */
+	size_t recalled_entries;
+};
+
 struct lane_work {
-	struct arena arena; /* holds all below; reset with the work */
+	struct arena arena;  /* holds all below but the messages; reset with the work */
+	struct arena outbox; /* holds the messages */
 
 	struct record **records; /* this lane's, in batch order */
 	size_t records_count;
@@ -110,7 +120,7 @@ struct lane_work {
 
 	struct account *accounts; /* distinct, in locking order */
 	size_t accounts_count;
-	struct key_slot *key_slots; /* distinct keys of readable records, by (customer_id, key_hash) */
+	struct key_slot *key_slots; /* distinct keys of readable records, by key_hash, which is of the customer too */
 	size_t key_slots_count;
 	struct grant_known *grants_known; /* distinct grant ids that events name, by (customer_id, grant_id) */
 	size_t grants_known_count;
@@ -137,7 +147,12 @@ struct lane_work {
 	/* written by work_encode, in the order in which they are produced */
 	struct message *messages;
 	size_t messages_count, messages_capacity;
+
+	struct work_tally tally;
 };
+
+/* Does an entry answer for the input? Then no outcome needs to. */
+bool result_is_in_ledger(const struct result *result);
 
 /* Storage lives in the arena; the struct itself belongs to the batch. */
 void work_init(struct lane_work *work, size_t arena_block_size);
@@ -162,5 +177,9 @@ enum outcome work_resolve(
 
 /* Messages of all records, in order of (account, seq), then outcomes and dead letters. */
 void work_encode(struct lane_work *work, const struct encoding *encoding);
+
+/* Forget all but the records, the messages and the tally, so that others can have the memory. The records' accounts,
+ * keys and grants are gone too. */
+void work_keep_messages(struct lane_work *work);
 
 #endif

@@ -138,8 +138,8 @@ static void defaults_are_those_that_are_documented(void **state)
 	assert_int_equal(config.pairs_timeout, 300 * INSTANT_SECOND);
 	assert_int_equal(config.merge_wait, 50 * INSTANT_MILLISECOND);
 	assert_int_equal(config.batch_records_max, 10000);
-	assert_int_equal(config.batch_entries_max, 100000);
-	assert_int_equal(config.batch_bytes_max, 16 * 1024 * 1024);
+	assert_int_equal(config.batch_entries_max, 30000);
+	assert_int_equal(config.batch_bytes_max, 8 * 1024 * 1024);
 	assert_int_equal(config.batch_linger, 5 * INSTANT_MILLISECOND);
 	assert_int_equal(config.encoding.format, FORMAT_AVRO);
 	assert_false(config.encoding.outcomes_all);
@@ -241,7 +241,7 @@ static void a_value_that_does_not_fit_is_refused_with_its_line(void **state)
 		duration_hint);
 	refuse_file("batch.linger = 1.5s\n", "%:1: 'batch.linger' has an unknown unit: '1.5s'", duration_hint);
 	refuse_file("\nbatch.bytes.max = 16mb\n", "%:2: 'batch.bytes.max' has an unknown unit: '16mb'",
-		"units are B, kB, MB, GB: batch.bytes.max = 16MB");
+		"units are B, kB, MB, GB: batch.bytes.max = 8MB");
 	refuse_file("batch.linger = 11s\n", "%:1: 'batch.linger' is 0 to 10s, not 11s", "");
 	refuse_file("batch.linger = 99999999999999999999d\n",
 		"%:1: 'batch.linger' is 0 to 10s, not 99999999999999999999d", "");

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COPIED = ("CMakeLists.txt", "CMakePresets.json", "cmake", "worker", "include", "proto", "config")
+COPIED = ("CMakeLists.txt", "CMakePresets.json", "cmake", "worker", "include", "proto", "config", "tests/bench")
 
 
 @dataclass(frozen=True)

@@ -338,10 +338,11 @@ static struct record *some_record(struct history *history)
 	} else if (!one_in(history, 30)) {
 		set_event(history, record);
 	}
+	static const struct defect malformed = {.reason = "malformed_json"};
 	if (record->readable)
 		event_identify(&record->event);
 	else
-		record->defect.reason = "malformed_json";
+		record->defect = &malformed;
 	record->traceparent = one_in(history, 5) ? some_text(history, "00-", 1000) : TEXT_NULL;
 	return record;
 }

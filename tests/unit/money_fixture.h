@@ -150,10 +150,11 @@ static inline struct record *void_grant(struct money *money, const char *key, co
 
 static inline struct record *unreadable(struct money *money)
 {
+	static const struct defect malformed = {.reason = "malformed_json"};
 	struct record *record = arena_zero_array(&money->arena, 1, sizeof *record);
 	record->source = (struct source_position){money->input, 0, money->offset++, money->now};
 	record->value = TEXT_LITERAL("{");
-	record->defect.reason = "malformed_json";
+	record->defect = &malformed;
 	return add_record(money, record);
 }
 

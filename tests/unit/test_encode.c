@@ -354,7 +354,7 @@ static void dead_letters_keep_their_headers_and_say_why(void **state)
 		.source = {INPUT_COMMANDS, 3, 42, 1767323045678000},
 		.headers = given,
 		.headers_count = 2,
-		.defect = {"missing_field", "customerId is missing"},
+		.defect = &(const struct defect){"missing_field", "customerId is missing"},
 	};
 	static const struct header expected[] = {
 		{{"h", 1}, {"\xff\0", 2}},

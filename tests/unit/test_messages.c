@@ -154,16 +154,17 @@ static void an_unreadable_record_is_a_dead_letter_as_it_came(void **state)
 static void each_dead_letter_bears_its_own_error(void **state)
 {
 	struct money *money = *state;
-	static const char *const errors[] = {"amount is missing", "the record has no value"};
-	for (size_t i = 0; i < 2; i++) {
-		struct defect *defect = &unreadable(money)->defect;
-		(void)snprintf(defect->text, sizeof defect->text, "%s", errors[i]);
-	}
+	static const struct defect defects[] = {
+		{"missing_field", "amount is missing"},
+		{"empty", "the record has no value"},
+	};
+	for (size_t i = 0; i < 2; i++)
+		unreadable(money)->defect = &defects[i];
 	run_and_encode(money, &encoding);
 	for (size_t i = 0; i < 2; i++) {
 		const struct message *letter = message_of(money, OUTPUT_DEAD_LETTERS, i);
 		assert_true(text_equal(letter->headers[1].name, TEXT_LITERAL("drawdown.error")));
-		assert_true(text_equal(letter->headers[1].value, text_of(errors[i])));
+		assert_true(text_equal(letter->headers[1].value, text_of(defects[i].text)));
 	}
 }
 

@@ -157,7 +157,8 @@ static void sort_grants(struct account *account)
 static struct grant *append_grant(struct account *account, struct arena *arena)
 {
 	if (account->grants_count == account->grants_capacity) {
-		size_t capacity = account->grants_capacity ? account->grants_capacity * 2 : 4;
+		size_t capacity =
+			account->grants_capacity ? account->grants_capacity * 2 : 1; /* as most accounts have */
 		struct grant *grown = arena_alloc_array(arena, capacity, sizeof *grown);
 		if (account->grants_count)
 			memcpy(grown, account->grants, account->grants_count * sizeof *grown);

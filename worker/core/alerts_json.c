@@ -82,6 +82,7 @@ static bool take_alert(struct json_reader *reader, void *into)
 	if (alerts->count == ALERTS_MAX)
 		return false;
 	struct alert *alert = &alerts->items[alerts->count++];
+	*alert = (struct alert){0};
 	return json_take_object(reader, alert_field_names, ALERT_FIELD_COUNT, take_alert_field, alert, &seen) &&
 	       (seen & 1u << ALERT_STATE) && threshold_is_whole(seen);
 }
@@ -115,8 +116,12 @@ bool alerts_parse(struct alerts *alerts, struct arena *arena, struct text json)
 	*alerts = (struct alerts){0};
 	if (!json.data)
 		return true;
-	alerts->items = arena_zero_array(arena, ALERTS_MAX, sizeof *alerts->items);
+	struct alert items[ALERTS_MAX];
+	alerts->items = items;
 	struct json_reader reader = json_reader_of(json, arena);
-	return json_take_object(&reader, alerts_field_names, ALERTS_FIELD_COUNT, take_alerts_field, alerts, &seen) &&
-	       seen == (1u << ALERTS_FIELD_COUNT) - 1 && json_is_at_end(&reader) && are_in_order(alerts);
+	bool ok = json_take_object(&reader, alerts_field_names, ALERTS_FIELD_COUNT, take_alerts_field, alerts, &seen) &&
+		  seen == (1u << ALERTS_FIELD_COUNT) - 1 && json_is_at_end(&reader) && are_in_order(alerts);
+	alerts->items = arena_alloc_array(arena, alerts->count, sizeof *items);
+	memcpy(alerts->items, items, alerts->count * sizeof *items);
+	return ok;
 }

@@ -7,26 +7,9 @@
 #include "canonical.h"
 #include "json_reader.h"
 
-enum { BRANCH_NULL, BRANCH_VALUE };
 enum { MEMBER_STRING, MEMBER_BOOLEAN, MEMBER_LONG, MEMBER_DOUBLE };
 
 #define NUMBER_TEXT_MAX 128
-
-void avro_put_long(struct buffer *buffer, int64_t value)
-{
-	uint64_t bits = (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
-	char *at = buffer_reserve(buffer, 10);
-	size_t size = 0;
-	for (; bits > 0x7f; bits >>= 7)
-		at[size++] = (char)(uint8_t)(bits | 0x80);
-	at[size++] = (char)bits;
-	buffer->size += size;
-}
-
-void avro_put_boolean(struct buffer *buffer, bool value)
-{
-	buffer_put_byte(buffer, value);
-}
 
 void avro_put_double(struct buffer *buffer, double value)
 {
@@ -36,60 +19,6 @@ void avro_put_double(struct buffer *buffer, double value)
 	for (size_t i = 0; i < sizeof bits; i++)
 		at[i] = (char)(uint8_t)(bits >> 8 * i);
 	buffer->size += sizeof bits;
-}
-
-void avro_put_string(struct buffer *buffer, struct text text)
-{
-	avro_put_long(buffer, (int64_t)text.size);
-	buffer_put_text(buffer, text);
-}
-
-void avro_put_credit(struct buffer *buffer, credit_t amount)
-{
-	uint8_t bytes[16];
-	size_t size = credit_to_bytes(amount, bytes);
-	avro_put_long(buffer, (int64_t)size);
-	buffer_put(buffer, bytes, size);
-}
-
-void avro_put_null(struct buffer *buffer)
-{
-	avro_put_long(buffer, BRANCH_NULL);
-}
-
-void avro_put_optional_string(struct buffer *buffer, struct text text)
-{
-	avro_put_long(buffer, text.data ? BRANCH_VALUE : BRANCH_NULL);
-	if (text.data)
-		avro_put_string(buffer, text);
-}
-
-void avro_put_optional_instant(struct buffer *buffer, instant_t instant)
-{
-	avro_put_long(buffer, instant == INSTANT_NONE ? BRANCH_NULL : BRANCH_VALUE);
-	if (instant != INSTANT_NONE)
-		avro_put_long(buffer, instant);
-}
-
-void avro_put_optional_credit(struct buffer *buffer, bool is_given, credit_t amount)
-{
-	avro_put_long(buffer, is_given ? BRANCH_VALUE : BRANCH_NULL);
-	if (is_given)
-		avro_put_credit(buffer, amount);
-}
-
-void avro_put_optional_integer(struct buffer *buffer, bool is_given, int64_t value)
-{
-	avro_put_long(buffer, is_given ? BRANCH_VALUE : BRANCH_NULL);
-	if (is_given)
-		avro_put_long(buffer, value);
-}
-
-void avro_put_optional_seq(struct buffer *buffer, int64_t seq)
-{
-	avro_put_long(buffer, seq ? BRANCH_VALUE : BRANCH_NULL);
-	if (seq)
-		avro_put_long(buffer, seq);
 }
 
 /* Where its shortest decimal is the same text again, the double is the number. */
@@ -177,7 +106,7 @@ void avro_put_optional_members(struct buffer *buffer, struct text json)
 	size_t count = count_members(json, buffer->arena);
 	struct json_reader reader = json_reader_of(json, buffer->arena);
 	struct text name;
-	avro_put_long(buffer, BRANCH_VALUE);
+	avro_put_long(buffer, AVRO_BRANCH_VALUE);
 	if (count > 0)
 		avro_put_long(buffer, (int64_t)count);
 	bool ok = json_take(&reader, '{');

@@ -18,6 +18,15 @@ void batch_init(struct batch *batch, size_t records_capacity, size_t lanes_count
 		work_init(&batch->lanes[i], arena_block_size);
 }
 
+void batch_use_pool(struct batch *batch, struct arena_pool *pool)
+{
+	arena_use_pool(&batch->arena, pool);
+	for (size_t i = 0; i < batch->lanes_count; i++) {
+		arena_use_pool(&batch->lanes[i].arena, pool);
+		arena_use_pool(&batch->lanes[i].outbox, pool);
+	}
+}
+
 void batch_release(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->lanes_count; i++)
@@ -33,7 +42,7 @@ void batch_reset(struct batch *batch)
 		work_reset(&batch->lanes[i]);
 	arena_reset(&batch->arena);
 	batch->records_count = 0;
-	batch->spans_count = 0;
+	batch->spans_count = batch->spans_latest = 0;
 	batch->membership = TEXT_NULL;
 	batch->recovery = false;
 	batch->opened_at = 0;
@@ -54,20 +63,30 @@ struct record *batch_append(struct batch *batch)
 	return record;
 }
 
+static bool is_span_of(const struct span *span, enum input input, int32_t partition)
+{
+	return span->input == input && span->partition == partition;
+}
+
 void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch,
 	instant_t timestamp)
 {
 	if (timestamp > INSTANT_MAX)
 		timestamp = INSTANT_NONE;
-	for (size_t i = 0; i < batch->spans_count; i++) {
-		struct span *span = &batch->spans[i];
-		if (span->input == input && span->partition == partition) {
-			assert(offset >= span->end && epoch == span->epoch);
-			span->end = offset + 1;
-			if (timestamp > span->newest)
-				span->newest = timestamp;
-			return;
-		}
+	/* mostly that of the record before */
+	size_t at = batch->spans_count && is_span_of(&batch->spans[batch->spans_latest], input, partition)
+			    ? batch->spans_latest
+			    : 0;
+	while (at < batch->spans_count && !is_span_of(&batch->spans[at], input, partition))
+		at++;
+	batch->spans_latest = at;
+	if (at < batch->spans_count) {
+		struct span *span = &batch->spans[at];
+		assert(offset >= span->end && epoch == span->epoch);
+		span->end = offset + 1;
+		if (timestamp > span->newest)
+			span->newest = timestamp;
+		return;
 	}
 	assert(batch->spans_count < BATCH_SPANS_MAX);
 	batch->spans[batch->spans_count++] = (struct span){

@@ -28,16 +28,13 @@ static inline void buffer_init(struct buffer *buffer, struct arena *arena)
 	buffer->capacity = sizeof buffer->initial;
 }
 
+void buffer_grow(struct buffer *buffer, size_t size);
+
 /* Room for `size` more bytes; what is written there counts once `size` is raised. */
 static inline char *buffer_reserve(struct buffer *buffer, size_t size)
 {
-	if (buffer->capacity - buffer->size < size) {
-		size_t capacity = (buffer->size + size) * 2;
-		char *grown = arena_alloc(buffer->arena, capacity);
-		memcpy(grown, buffer->data, buffer->size);
-		buffer->data = grown;
-		buffer->capacity = capacity;
-	}
+	if (__builtin_expect(buffer->capacity - buffer->size < size, 0))
+		buffer_grow(buffer, size);
 	return buffer->data + buffer->size;
 }
 

@@ -2,6 +2,7 @@
 #include "drawdown/credit.h"
 
 #include <assert.h>
+#include <endian.h>
 
 #include "number.h"
 
@@ -83,13 +84,25 @@ static char *write_digits(char *end, magnitude_t value, unsigned digits_min)
 	return at;
 }
 
+/* The whole credits, and 10^-12 of one. */
+static magnitude_t split_point(magnitude_t magnitude, uint64_t *ret_fraction)
+{
+	const uint64_t one = (uint64_t)CREDIT_ONE;
+	if (magnitude <= UINT64_MAX) {
+		*ret_fraction = (uint64_t)magnitude % one;
+		return (uint64_t)magnitude / one;
+	}
+	*ret_fraction = (uint64_t)(magnitude % one);
+	return magnitude / one;
+}
+
 size_t credit_format(credit_t amount, char text[CREDIT_TEXT_SIZE])
 {
 	assert(in_range(amount));
 	char buffer[CREDIT_TEXT_SIZE];
 	char *end = buffer + sizeof buffer;
-	magnitude_t magnitude = magnitude_of(amount);
-	uint64_t fraction = (uint64_t)(magnitude % (magnitude_t)CREDIT_ONE);
+	uint64_t fraction;
+	magnitude_t whole = split_point(magnitude_of(amount), &fraction);
 	char *at = end;
 	if (fraction) {
 		unsigned digits = CREDIT_SCALE;
@@ -98,7 +111,7 @@ size_t credit_format(credit_t amount, char text[CREDIT_TEXT_SIZE])
 		at = write_digits(at, fraction, digits);
 		*--at = '.';
 	}
-	at = write_digits(at, magnitude / (magnitude_t)CREDIT_ONE, 1);
+	at = write_digits(at, whole, 1);
 	if (amount < 0)
 		*--at = '-';
 	size_t length = (size_t)(end - at);
@@ -127,8 +140,8 @@ bool credit_subtract(credit_t a, credit_t b, credit_t *ret)
 
 static void put_u64(uint8_t *bytes, uint64_t value)
 {
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+	uint64_t big = htobe64(value);
+	memcpy(bytes, &big, sizeof big);
 }
 
 /* Bits that say something besides the sign. */
@@ -143,11 +156,10 @@ static unsigned significant_bits(credit_t amount)
 
 size_t credit_to_bytes(credit_t amount, uint8_t bytes[16])
 {
-	uint8_t whole[16];
-	size_t size = significant_bits(amount) / 8 + 1;
-	put_u64(whole, (uint64_t)((magnitude_t)amount >> 64));
-	put_u64(whole + 8, (uint64_t)amount);
-	memcpy(bytes, whole + sizeof whole - size, size);
+	unsigned size = significant_bits(amount) / 8 + 1;
+	magnitude_t bits = (magnitude_t)amount << (128 - 8 * size);
+	put_u64(bytes, (uint64_t)(bits >> 64));
+	put_u64(bytes + 8, (uint64_t)bits);
 	return size;
 }
 
@@ -158,9 +170,11 @@ bool credit_from_bytes(const uint8_t *bytes, size_t size, unsigned scale, credit
 	magnitude_t bits = bytes[0] & 0x80 ? ~(magnitude_t)0 : 0;
 	for (size_t i = 0; i < size; i++)
 		bits = bits << 8 | bytes[i];
-	credit_t amount;
-	if (__builtin_mul_overflow((credit_t)bits, (credit_t)power_of_ten(CREDIT_SCALE - scale), &amount) ||
-		!in_range(amount))
+	credit_t amount = (credit_t)bits;
+	if (scale < CREDIT_SCALE &&
+		__builtin_mul_overflow(amount, (credit_t)power_of_ten(CREDIT_SCALE - scale), &amount))
+		return false;
+	if (!in_range(amount))
 		return false;
 	*ret_amount = amount;
 	return true;
@@ -184,30 +198,44 @@ static unsigned get_u16(const uint8_t *bytes)
 	return (unsigned)bytes[0] << 8 | bytes[1];
 }
 
-static unsigned fractional_digits(magnitude_t magnitude)
+/* Of the decimal point: what the lowest digit that is not 0 reaches to. */
+static unsigned fractional_digits(const unsigned *digits, int digits_count, int lowest)
 {
-	unsigned digits = CREDIT_SCALE;
-	for (uint64_t rest = (uint64_t)(magnitude % (magnitude_t)CREDIT_ONE); digits > 0 && rest % 10 == 0; rest /= 10)
-		digits--;
-	return digits;
+	if (lowest >= digits_count || lowest >= NUMERIC_FRACTION_DIGITS)
+		return 0;
+	unsigned count = CREDIT_SCALE - 4 * (unsigned)lowest;
+	for (unsigned rest = digits[lowest]; rest % 10 == 0; rest /= 10)
+		count--;
+	return count;
+}
+
+/* In base 10000, the lowest first; 128-bit divisions are slow, and few amounts need one. */
+static int split_digits(magnitude_t magnitude, unsigned digits[NUMERIC_DIGITS_MAX])
+{
+	const uint64_t ten_to_16 = 10000000000000000ULL;
+	int count = 0;
+	for (; magnitude > UINT64_MAX; magnitude /= ten_to_16) {
+		uint64_t low = (uint64_t)(magnitude % ten_to_16);
+		for (int i = 0; i < 4; i++, low /= 10000)
+			digits[count++] = (unsigned)(low % 10000);
+	}
+	for (uint64_t rest = (uint64_t)magnitude; rest; rest /= 10000)
+		digits[count++] = (unsigned)(rest % 10000);
+	return count;
 }
 
 size_t credit_to_numeric(credit_t amount, uint8_t bytes[CREDIT_NUMERIC_SIZE])
 {
 	assert(in_range(amount));
-	magnitude_t magnitude = magnitude_of(amount), rest = magnitude;
-	unsigned digits[NUMERIC_DIGITS_MAX]; /* the lowest first */
-	int digits_count = 0;
-	for (; rest; rest /= 10000)
-		digits[digits_count++] = (unsigned)(rest % 10000);
-	int lowest = 0;
+	unsigned digits[NUMERIC_DIGITS_MAX];
+	int digits_count = split_digits(magnitude_of(amount), digits), lowest = 0;
 	while (lowest < digits_count && digits[lowest] == 0)
 		lowest++;
 	int weight = digits_count ? digits_count - 1 - NUMERIC_FRACTION_DIGITS : 0;
 	put_u16(bytes, (unsigned)(digits_count - lowest));
 	put_u16(bytes + 2, (unsigned)weight);
 	put_u16(bytes + 4, amount < 0 ? NUMERIC_NEGATIVE : NUMERIC_POSITIVE);
-	put_u16(bytes + 6, fractional_digits(magnitude));
+	put_u16(bytes + 6, fractional_digits(digits, digits_count, lowest));
 	size_t size = 8;
 	for (int i = digits_count - 1; i >= lowest; i--, size += 2)
 		put_u16(bytes + size, digits[i]);

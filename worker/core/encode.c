@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drawdown/encode.h"
 
+#include <assert.h>
+
 #include "encode_formats.h"
 #include "json_write.h"
 
@@ -71,13 +73,21 @@ static void put_account(struct buffer *buffer, const struct account_key *account
 	buffer_put_byte(buffer, '/');
 }
 
-struct text encode_entry_id(struct arena *arena, const struct ledger_entry *entry)
+void encode_put_entry_id(struct buffer *buffer, const struct ledger_entry *entry)
 {
-	struct buffer buffer;
-	buffer_init(&buffer, arena);
-	put_account(&buffer, entry->account);
-	json_put_integer(&buffer, entry->seq);
-	return buffer_finish(&buffer);
+	put_account(buffer, entry->account);
+	json_put_integer(buffer, entry->seq);
+}
+
+size_t encode_entry_id_size(const struct ledger_entry *entry)
+{
+	const struct account_key *account = entry->account;
+	size_t digits = 1;
+
+	assert(entry->seq >= 0);
+	for (int64_t rest = entry->seq; rest >= 10; rest /= 10)
+		digits++;
+	return account->customer_id.size + account->currency_id.size + account->resource_id.size + 3 + digits;
 }
 
 struct text encode_notification_id(
@@ -126,8 +136,8 @@ struct header *encode_dead_letter_headers(
 {
 	const struct source_position *source = &record->source;
 	const struct header own[] = {
-		{TEXT_LITERAL("drawdown.reason"), text_of(record->defect.reason)},
-		{TEXT_LITERAL("drawdown.error"), arena_copy(arena, text_of(record->defect.text))},
+		{TEXT_LITERAL("drawdown.reason"), text_of(record->defect->reason)},
+		{TEXT_LITERAL("drawdown.error"), text_of(record->defect->text)},
 		{TEXT_LITERAL("drawdown.topic"), text_of(encoding->input_topics[source->input])},
 		{TEXT_LITERAL("drawdown.partition"), integer_text(arena, source->partition)},
 		{TEXT_LITERAL("drawdown.offset"), integer_text(arena, source->offset)},

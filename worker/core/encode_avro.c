@@ -45,16 +45,24 @@ static const char *const record_names[RECORD_COUNT] = {
 	[RECORD_NOTIFICATION] = "drawdown.Notification",
 };
 
-static uint64_t fingerprints[RECORD_COUNT];
+static uint8_t headers[RECORD_COUNT][10]; /* of Avro's single-object encoding */
 
-static void find_fingerprint(enum record_name record, struct arena *arena)
+static void put_fingerprint(uint8_t header[10], uint64_t fingerprint)
+{
+	header[0] = 0xc3;
+	header[1] = 0x01;
+	for (size_t i = 0; i < 8; i++)
+		header[2 + i] = (uint8_t)(fingerprint >> 8 * i);
+}
+
+static void find_header(enum record_name record, struct arena *arena)
 {
 	struct schema_error error;
 	for (size_t i = 0; i < avro_files_count; i++) {
 		const struct schema *schema =
 			schema_parse((struct text){avro_files[i].text, avro_files[i].size}, arena, &error);
 		if (schema && text_equal(schema->name, text_of(record_names[record]))) {
-			fingerprints[record] = schema_fingerprint(schema, arena);
+			put_fingerprint(headers[record], schema_fingerprint(schema, arena));
 			return;
 		}
 	}
@@ -62,23 +70,20 @@ static void find_fingerprint(enum record_name record, struct arena *arena)
 	abort();
 }
 
-static void find_fingerprints(void)
+static void find_headers(void)
 {
 	struct arena arena;
 	arena_init(&arena, 64 * 1024);
 	for (int record = 0; record < RECORD_COUNT; record++)
-		find_fingerprint((enum record_name)record, &arena);
+		find_header((enum record_name)record, &arena);
 	arena_release(&arena);
 }
 
 static void put_header(struct buffer *buffer, enum record_name record)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	(void)pthread_once(&once, find_fingerprints);
-	uint8_t header[10] = {0xc3, 0x01};
-	for (size_t i = 0; i < 8; i++)
-		header[2 + i] = (uint8_t)(fingerprints[record] >> 8 * i);
-	buffer_put(buffer, header, sizeof header);
+	(void)pthread_once(&once, find_headers);
+	buffer_put(buffer, headers[record], sizeof headers[record]);
 }
 
 static void put_account(
@@ -101,7 +106,8 @@ void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *
 	const struct account_key *account = entry->account;
 	const struct source_position *source = &entry->source;
 	put_header(buffer, RECORD_LEDGER_ENTRY);
-	avro_put_string(buffer, encode_entry_id(buffer->arena, entry));
+	avro_put_long(buffer, (int64_t)encode_entry_id_size(entry));
+	encode_put_entry_id(buffer, entry);
 	put_account(buffer, account->customer_id, account->currency_id, account->resource_id);
 	avro_put_long(buffer, entry->seq);
 	avro_put_long(buffer, entry->event_type - LEDGER_CREDITS_GRANTED);

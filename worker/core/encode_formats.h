@@ -29,7 +29,8 @@ void encode_avro_event(struct buffer *buffer, const struct event *event);
 /* What both say. */
 
 /* customer/currency/resource or empty/seq: the same at every re-emission. */
-struct text encode_entry_id(struct arena *arena, const struct ledger_entry *entry);
+void encode_put_entry_id(struct buffer *buffer, const struct ledger_entry *entry);
+size_t encode_entry_id_size(const struct ledger_entry *entry);
 /* customer/currency/resource or empty/topic/partition/offset/ordinal: likewise. */
 struct text encode_notification_id(
 	struct arena *arena, const struct notification *notification, const struct encoding *encoding);

@@ -42,8 +42,11 @@ void encode_json_ledger_entry(struct buffer *buffer, const struct ledger_entry *
 {
 	const struct account_key *account = entry->account;
 	const struct source_position *source = &entry->source;
+	struct buffer id;
 	buffer_put_byte(buffer, '{');
-	json_put_string_field(buffer, TEXT_LITERAL("entryId"), encode_entry_id(buffer->arena, entry));
+	buffer_init(&id, buffer->arena);
+	encode_put_entry_id(&id, entry);
+	json_put_string_field(buffer, TEXT_LITERAL("entryId"), (struct text){id.data, id.size});
 	put_account_fields(buffer, account->customer_id, account->currency_id, account->resource_id);
 	json_put_integer_field(buffer, TEXT_LITERAL("seq"), entry->seq);
 	json_put_string_field(buffer, TEXT_LITERAL("eventType"), text_of(ledger_event_name(entry->event_type)));

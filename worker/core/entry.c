@@ -6,7 +6,7 @@
 static struct ledger_entry *append_entry(struct lane_work *work)
 {
 	if (work->entries_count == work->entries_capacity) {
-		size_t capacity = work->entries_capacity ? work->entries_capacity * 2 : 256;
+		size_t capacity = work->entries_capacity ? work->entries_capacity * 2 : work->records_count + 16;
 		struct ledger_entry *grown = arena_alloc_array(&work->arena, capacity, sizeof *grown);
 		if (work->entries_count)
 			memcpy(grown, work->entries, work->entries_count * sizeof *grown);

@@ -45,7 +45,8 @@ static const struct text names[FIELD_COUNT] = {
 
 void fields_init(struct fields *fields)
 {
-	memset(fields->values, 0, sizeof fields->values);
+	for (int field = 0; field < FIELD_COUNT; field++)
+		fields->values[field].type = VALUE_ABSENT;
 	fields->dimensions.count = 0;
 	fields->metadata.count = 0;
 	fields->thresholds.count = 0;

@@ -23,17 +23,19 @@ static void put_escaped(struct buffer *buffer, char character)
 
 void json_put_string(struct buffer *buffer, struct text text)
 {
-	buffer_put_byte(buffer, '"');
-	size_t begin = 0;
-	for (size_t i = 0; i < text.size; i++) {
-		if (!needs_escape(text.data[i]))
-			continue;
-		buffer_put(buffer, text.data + begin, i - begin);
-		put_escaped(buffer, text.data[i]);
-		begin = i + 1;
+	char *at = buffer_reserve(buffer, text.size + 2);
+	size_t size = 0;
+
+	*at++ = '"';
+	for (; size < text.size && !needs_escape(text.data[size]); size++)
+		at[size] = text.data[size];
+	buffer->size += 1 + size;
+	for (; size < text.size; size++) {
+		if (needs_escape(text.data[size]))
+			put_escaped(buffer, text.data[size]);
+		else
+			buffer_put_byte(buffer, text.data[size]);
 	}
-	if (text.size > begin)
-		buffer_put(buffer, text.data + begin, text.size - begin);
 	buffer_put_byte(buffer, '"');
 }
 

@@ -4,13 +4,18 @@
 
 #include "drawdown/encode.h"
 
+/* All of them, but for notifications and where `outcomes` is all. */
+static size_t messages_guess(const struct lane_work *work)
+{
+	return work->entries_count + work->recalled_count + work->accounts_count + work->tally.unanswered +
+	       work->notifications_count + 16;
+}
+
 static struct message *append_message(struct lane_work *work)
 {
 	if (work->messages_count == work->messages_capacity) {
-		size_t capacity = work->messages_capacity
-					  ? work->messages_capacity * 2
-					  : work->entries_count + work->recalled_count + 2 * work->records_count + 16;
-		struct message *messages = arena_alloc_array(&work->arena, capacity, sizeof *messages);
+		size_t capacity = work->messages_capacity ? work->messages_capacity * 2 : messages_guess(work);
+		struct message *messages = arena_alloc_array(&work->outbox, capacity, sizeof *messages);
 		if (work->messages_count)
 			memcpy(messages, work->messages, work->messages_count * sizeof *messages);
 		work->messages = messages;
@@ -25,7 +30,7 @@ static void set_traceparent(struct lane_work *work, struct message *message, str
 {
 	if (!traceparent.data)
 		return;
-	struct header *header = arena_alloc(&work->arena, sizeof *header);
+	struct header *header = arena_alloc(&work->outbox, sizeof *header);
 	*header = (struct header){.name = TEXT_LITERAL("traceparent"), .value = traceparent};
 	message->headers = header;
 	message->headers_count = 1;
@@ -38,7 +43,7 @@ static void add_entry(struct lane_work *work, const struct ledger_entry *entry, 
 	message->output = OUTPUT_LEDGER;
 	message->partition_key = entry->account->customer_id;
 	message->key = entry->account->customer_id;
-	message->value = encode_ledger_entry(&work->arena, entry, encoding);
+	message->value = encode_ledger_entry(&work->outbox, entry, encoding);
 	set_traceparent(work, message, entry->traceparent);
 }
 
@@ -63,7 +68,7 @@ static void add_entries(struct lane_work *work, const struct encoding *encoding)
 static void add_balances(struct lane_work *work, const struct encoding *encoding)
 {
 	/* What met no account said nothing of a balance, though there may be a row by now. */
-	for (size_t i = 0; i < work->records_count; i++)
+	for (size_t i = 0; work->tally.recalled && i < work->records_count; i++)
 		if (work->records[i]->result.recalled && work->records[i]->result.has_balance)
 			work->records[i]->account->touched = true;
 	for (size_t i = 0; i < work->accounts_count; i++) {
@@ -73,27 +78,29 @@ static void add_balances(struct lane_work *work, const struct encoding *encoding
 		struct message *message = append_message(work);
 		message->output = OUTPUT_BALANCES;
 		message->partition_key = account->key.customer_id;
-		message->key = account_key_format(&account->key, &work->arena);
-		message->value = encode_balance(&work->arena, account, encoding);
+		message->key = account_key_format(&account->key, &work->outbox);
+		message->value = encode_balance(&work->outbox, account, encoding);
 	}
 }
 
-static bool is_answered_in_ledger(const struct result *result)
+bool result_is_in_ledger(const struct result *result)
 {
 	return (result->kind == RESULT_APPLIED || result->kind == RESULT_PARTIAL) && result->first_seq != 0;
 }
 
 static void add_outcomes(struct lane_work *work, const struct encoding *encoding)
 {
+	if (!work->tally.unanswered && !encoding->outcomes_all)
+		return;
 	for (size_t i = 0; i < work->records_count; i++) {
 		const struct record *record = work->records[i];
-		if (!record->readable || (is_answered_in_ledger(&record->result) && !encoding->outcomes_all))
+		if (!record->readable || (result_is_in_ledger(&record->result) && !encoding->outcomes_all))
 			continue;
 		struct message *message = append_message(work);
 		message->output = OUTPUT_OUTCOMES;
 		message->partition_key = record->event.customer_id;
 		message->key = record->event.customer_id;
-		message->value = encode_outcome(&work->arena, record, encoding);
+		message->value = encode_outcome(&work->outbox, record, encoding);
 		set_traceparent(work, message, record->traceparent);
 	}
 }
@@ -106,7 +113,7 @@ static void add_notification(
 	message->output = OUTPUT_NOTIFICATIONS;
 	message->partition_key = notification->account->customer_id;
 	message->key = notification->account->customer_id;
-	message->value = encode_notification(&work->arena, notification, encoding);
+	message->value = encode_notification(&work->outbox, notification, encoding);
 	set_traceparent(work, message, notification->traceparent);
 }
 
@@ -176,7 +183,7 @@ static void add_notifications(struct lane_work *work, const struct encoding *enc
 {
 	struct recall recall = {0};
 
-	for (size_t i = 0; i < work->records_count; i++)
+	for (size_t i = 0; work->tally.recalled && i < work->records_count; i++)
 		if (work->records[i]->result.recalled)
 			recall_notifications(work, work->records[i], &recall);
 	if (recall.count)
@@ -203,9 +210,9 @@ static void add_dead_letter(struct lane_work *work, const struct record *record,
 	size_t size = dead_letter_size(record);
 
 	if (size > DEAD_LETTER_SIZE_MAX) {
-		struct header *header = arena_alloc(&work->arena, sizeof *header);
+		struct header *header = arena_alloc(&work->outbox, sizeof *header);
 		*header = (struct header){
-			.name = TEXT_LITERAL("drawdown.cut"), .value = arena_format(&work->arena, "%zu", size)};
+			.name = TEXT_LITERAL("drawdown.cut"), .value = arena_format(&work->outbox, "%zu", size)};
 		shortened.value = TEXT_NULL;
 		shortened.headers = header;
 		shortened.headers_count = 1;
@@ -217,11 +224,13 @@ static void add_dead_letter(struct lane_work *work, const struct record *record,
 	message->partition_hint = shortened.source.partition;
 	message->key = shortened.key;
 	message->value = shortened.value;
-	message->headers = encode_dead_letter_headers(&work->arena, &shortened, encoding, &message->headers_count);
+	message->headers = encode_dead_letter_headers(&work->outbox, &shortened, encoding, &message->headers_count);
 }
 
 static void add_dead_letters(struct lane_work *work, const struct encoding *encoding)
 {
+	if (!work->tally.results[EVENT_KIND_COUNT][RESULT_DEAD_LETTERED])
+		return;
 	for (size_t i = 0; i < work->records_count; i++)
 		if (!work->records[i]->readable)
 			add_dead_letter(work, work->records[i], encoding);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drawdown/work.h"
 
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drawdown/rules.h"
 
@@ -9,29 +11,52 @@ void work_init(struct lane_work *work, size_t arena_block_size)
 {
 	*work = (struct lane_work){.receipts_from = INSTANT_NONE};
 	arena_init(&work->arena, arena_block_size);
+	arena_init(&work->outbox, arena_block_size);
 }
 
 void work_release(struct lane_work *work)
 {
 	free(work->records);
 	arena_release(&work->arena);
+	arena_release(&work->outbox);
 	*work = (struct lane_work){0};
 }
 
-/* Keep the arena and the list of records; forget what was made of them. */
+/* Keep the arenas and the list of records; forget what was made of them. */
 static void forget_results(struct lane_work *work)
 {
-	struct arena arena = work->arena;
+	struct arena arena = work->arena, outbox = work->outbox;
 	struct record **records = work->records;
 	size_t records_count = work->records_count, records_capacity = work->records_capacity;
 
 	arena_reset(&arena);
+	arena_reset(&outbox);
 	*work = (struct lane_work){
 		.arena = arena,
+		.outbox = outbox,
 		.records = records,
 		.records_count = records_count,
 		.records_capacity = records_capacity,
 		.receipts_from = INSTANT_NONE,
+	};
+}
+
+void work_keep_messages(struct lane_work *work)
+{
+	struct arena arena = work->arena;
+
+	arena_reset(&arena);
+	*work = (struct lane_work){
+		.arena = arena,
+		.outbox = work->outbox,
+		.records = work->records,
+		.records_count = work->records_count,
+		.records_capacity = work->records_capacity,
+		.receipts_from = INSTANT_NONE,
+		.messages = work->messages,
+		.messages_count = work->messages_count,
+		.messages_capacity = work->messages_capacity,
+		.tally = work->tally,
 	};
 }
 
@@ -63,30 +88,79 @@ static struct account_key key_of(const struct record *record)
 	};
 }
 
-static int compare_by_account(const void *a, const void *b)
+/* A record beside the bytes of its customer that tell it from most others, so that few comparisons look at it. */
+struct place {
+	uint64_t word;
+	struct record *record;
+};
+
+static int compare_accounts(const struct place *a, const struct place *b)
 {
-	const struct account_key a_key = key_of(*(struct record *const *)a), b_key = key_of(*(struct record *const *)b);
+	if (a->word != b->word)
+		return a->word < b->word ? -1 : 1;
+	const struct account_key a_key = key_of(a->record), b_key = key_of(b->record);
 	return account_key_compare(&a_key, &b_key);
 }
 
-static int compare_keys(struct text a_customer, struct hash128 a_hash, struct text b_customer, struct hash128 b_hash)
+static int compare_places(const void *a, const void *b)
 {
-	int order = text_compare(a_customer, b_customer);
-	return order ? order : memcmp(a_hash.bytes, b_hash.bytes, sizeof a_hash.bytes);
+	return compare_accounts(a, b);
+}
+
+static size_t common_size(struct text a, struct text b, size_t size_max)
+{
+	size_t size = 0;
+	while (size < size_max && size < a.size && size < b.size && a.data[size] == b.data[size])
+		size++;
+	return size;
+}
+
+/* The eight bytes from `begin`, in the order in which texts compare; no id has a NUL. */
+static uint64_t word_of(struct text id, size_t begin)
+{
+	uint64_t word = 0;
+	for (size_t i = begin; i < begin + 8; i++)
+		word = word << 8 | (i < id.size ? (uint8_t)id.data[i] : 0);
+	return word;
+}
+
+/* In the order of locking. */
+static struct place *sort_by_account(struct arena *arena, struct record *const *readable, size_t count)
+{
+	struct place *places = arena_alloc_array(arena, count, sizeof *places);
+	struct text first = readable[0]->event.customer_id;
+	size_t shared = first.size;
+
+	for (size_t i = 1; i < count; i++)
+		shared = common_size(first, readable[i]->event.customer_id, shared);
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){word_of(readable[i]->event.customer_id, shared), readable[i]};
+	qsort(places, count, sizeof *places, compare_places);
+	return places;
 }
 
 /* A key that a record names: its own, or the one that it reverses. */
 struct key_named {
-	struct record *record;
+	uint64_t word; /* the hash's first bytes, in their order */
 	struct hash128 hash;
+	struct record *record;
 	bool is_reversed;
 };
+
+static struct key_named name_key(struct record *record, struct hash128 hash, bool is_reversed)
+{
+	uint64_t big;
+
+	memcpy(&big, hash.bytes, sizeof big);
+	return (struct key_named){be64toh(big), hash, record, is_reversed};
+}
 
 static int compare_by_key(const void *a, const void *b)
 {
 	const struct key_named *a_key = a, *b_key = b;
-	return compare_keys(
-		a_key->record->event.customer_id, a_key->hash, b_key->record->event.customer_id, b_key->hash);
+	if (a_key->word != b_key->word)
+		return a_key->word < b_key->word ? -1 : 1;
+	return memcmp(a_key->hash.bytes, b_key->hash.bytes, sizeof a_key->hash.bytes);
 }
 
 static int compare_grant_ids(struct text a_customer, struct text a_grant, struct text b_customer, struct text b_grant)
@@ -102,19 +176,26 @@ static int compare_by_grant(const void *a, const void *b)
 	return compare_grant_ids(a_event->customer_id, a_event->grant_id, b_event->customer_id, b_event->grant_id);
 }
 
+/* Leaves the records in the order of their accounts. */
 static void find_accounts(struct lane_work *work, struct record **readable, size_t count)
 {
-	qsort(readable, count, sizeof *readable, compare_by_account);
-	work->accounts = arena_zero_array(&work->arena, count, sizeof *work->accounts);
+	const struct place *places = sort_by_account(&work->arena, readable, count);
+	size_t accounts_count = 1;
+
+	for (size_t i = 1; i < count; i++)
+		accounts_count += compare_accounts(&places[i - 1], &places[i]) != 0;
+	work->accounts = arena_alloc_array(&work->arena, accounts_count, sizeof *work->accounts);
 	for (size_t i = 0; i < count; i++) {
-		struct record *record = readable[i];
-		if (i == 0 || compare_by_account(&readable[i - 1], &record) != 0) {
-			struct account *account = &work->accounts[work->accounts_count++];
-			account->key = key_of(record);
-			account->clock = INSTANT_NONE;
-			account->next_due = INT64_MAX;
-			account->freshness.input = -1;
-		}
+		if (i + 8 < count)
+			__builtin_prefetch(&places[i + 8].record->event, 1);
+		struct record *record = readable[i] = places[i].record;
+		if (i == 0 || compare_accounts(&places[i - 1], &places[i]) != 0)
+			work->accounts[work->accounts_count++] = (struct account){
+				.key = key_of(record),
+				.clock = INSTANT_NONE,
+				.next_due = INT64_MAX,
+				.freshness.input = -1,
+			};
 		record->account = &work->accounts[work->accounts_count - 1];
 		if (record->event.kind == EVENT_GRANT && record_is_permitted(record))
 			record->account->may_create = true;
@@ -127,9 +208,9 @@ static size_t list_keys(struct record *const *readable, size_t count, struct key
 
 	for (size_t i = 0; i < count; i++) {
 		struct record *record = readable[i];
-		keys[keys_count++] = (struct key_named){record, record->event.key_hash, false};
+		keys[keys_count++] = name_key(record, record->event.key_hash, false);
 		if (record->event.reversal && record_is_permitted(record)) {
-			keys[keys_count++] = (struct key_named){record, record->event.reversal->reversed_hash, true};
+			keys[keys_count++] = name_key(record, record->event.reversal->reversed_hash, true);
 			record->account->has_reversals = true;
 		}
 	}
@@ -142,7 +223,7 @@ static void find_keys(struct lane_work *work, struct record **readable, size_t c
 	size_t keys_count = list_keys(readable, count, keys);
 
 	qsort(keys, keys_count, sizeof *keys, compare_by_key);
-	work->key_slots = arena_zero_array(&work->arena, keys_count, sizeof *work->key_slots);
+	work->key_slots = arena_alloc_array(&work->arena, keys_count, sizeof *work->key_slots);
 	for (size_t i = 0; i < keys_count; i++) {
 		const struct key_named *key = &keys[i];
 		if (i == 0 || compare_by_key(&keys[i - 1], key) != 0)

@@ -5,7 +5,11 @@
 
 static bool has_recalled(const struct lane_work *work)
 {
-	for (size_t i = 0; i < work->records_count; i++)
+	bool has_receipts = false;
+
+	for (size_t i = 0; i < work->key_slots_count && !has_receipts; i++)
+		has_receipts = work->key_slots[i].receipt != NULL;
+	for (size_t i = 0; has_receipts && i < work->records_count; i++)
 		if (work->records[i]->readable && record_is_recalled(work->records[i]))
 			return true;
 	return false;
@@ -76,6 +80,7 @@ enum outcome lane_run(const struct config *config, const struct store *store, si
 	}
 	int64_t mark = monotonic_now();
 	work_encode(&batch->lanes[lane], &config->encoding);
+	work_keep_messages(&batch->lanes[lane]);
 	observe(STAGE_ENCODE, &mark);
 	return OUTCOME_OK;
 }

@@ -23,8 +23,11 @@
 #include "drawdown/publish_handle.h"
 
 #define DESTROY_TIMEOUT (5 * INSTANT_SECOND)
-#define QUEUE_FULL_POLL_MS 10
-#define POLL_EVERY 1000 /* messages */
+#define QUEUE_MESSAGES "32768" /* more wait until these are sent: memory has a bound, whatever a batch makes */
+#define QUEUE_KBYTES "16384"   /* far above the largest output */
+#define QUEUE_FULL_POLL_MS 1
+#define RUN_MAX 256 /* messages that are produced at a time */
+#define NO_PLACE UINT32_MAX
 #define REPORTS_POLL_MS 20
 #define MESSAGE_SIZE_MAX "64000000" /* the broker is who refuses, not the client */
 #define FENCED_SUCCESSORS_MAX 5
@@ -35,6 +38,10 @@ struct kafka_publish {
 	char transactional_id[512];
 	struct publish_handle *handle; /* NULL: none, or spent */
 	int32_t partitions_count[OUTPUT_COUNT];
+	int32_t partitions_max; /* of these */
+	uint32_t *heads;	/* the first message of a lane for each topic and partition; NO_PLACE: none */
+	uint32_t *next;		/* behind each message, the next for the same partition */
+	size_t next_capacity;
 	int64_t transaction_timeout; /* of the next producer */
 	int64_t handle_timeout;	     /* of this one */
 	int64_t begun_at;	     /* monotonic */
@@ -229,6 +236,18 @@ static enum outcome missing(struct kafka_publish *publish, const char *topic, st
 	return outcome;
 }
 
+static void make_heads(struct kafka_publish *publish)
+{
+	publish->partitions_max = 0;
+	for (enum output output = 0; output < OUTPUT_COUNT; output++)
+		if (publish->partitions_count[output] > publish->partitions_max)
+			publish->partitions_max = publish->partitions_count[output];
+	free(publish->heads);
+	publish->heads = calloc(OUTPUT_COUNT * (size_t)publish->partitions_max, sizeof *publish->heads);
+	if (!publish->heads)
+		abort();
+}
+
 static enum outcome read_partitions(struct kafka_publish *publish, struct failure *reterr)
 {
 	struct kafka_topics topics;
@@ -242,8 +261,10 @@ static enum outcome read_partitions(struct kafka_publish *publish, struct failur
 		else
 			outcome = missing(publish, name, reterr);
 	}
-	if (outcome == OUTCOME_OK)
+	if (outcome == OUTCOME_OK) {
 		publish->missing_since = 0;
+		make_heads(publish);
+	}
 	kafka_topics_release(&topics);
 	return outcome;
 }
@@ -251,24 +272,16 @@ static enum outcome read_partitions(struct kafka_publish *publish, struct failur
 static enum outcome new_producer(struct kafka_publish *publish, struct failure *reterr)
 {
 	const struct config *config = publish->config;
-	int64_t messages = config->batch_entries_max + 2 * config->batch_records_max;
-	int64_t kbytes = config->batch_bytes_max / 1024 * 8;
-	char timeout_ms[24], messages_max[24], kbytes_max[24];
+	char timeout_ms[24];
 
 	publish->handle_timeout = publish->transaction_timeout;
 	(void)snprintf(
 		timeout_ms, sizeof timeout_ms, "%lld", (long long)(publish->handle_timeout / INSTANT_MILLISECOND));
-	(void)snprintf(
-		messages_max, sizeof messages_max, "%lld", (long long)(messages < 10000000 ? messages : 10000000));
-	(void)snprintf(kbytes_max, sizeof kbytes_max, "%lld",
-		(long long)(kbytes < 65536     ? 65536
-			    : kbytes > 2097151 ? 2097151
-					       : kbytes));
 	const struct kafka_option standard[] = {
 		{"compression.codec", "lz4"},
 		{"linger.ms", "5"}, /* a commit flushes at once */
-		{"queue.buffering.max.messages", messages_max},
-		{"queue.buffering.max.kbytes", kbytes_max},
+		{"queue.buffering.max.messages", QUEUE_MESSAGES},
+		{"queue.buffering.max.kbytes", QUEUE_KBYTES},
 		{"message.max.bytes", MESSAGE_SIZE_MAX},
 		{NULL, NULL},
 	};
@@ -278,6 +291,7 @@ static enum outcome new_producer(struct kafka_publish *publish, struct failure *
 		{"enable.idempotence", "true"},
 		{"acks", "all"},
 		{"max.in.flight.requests.per.connection", "5"}, /* as many as keep the order */
+		{"delivery.report.only.error", "true"},
 		{NULL, NULL},
 	};
 	rd_kafka_conf_t *conf;
@@ -355,65 +369,156 @@ static int32_t partition_of(const struct kafka_publish *publish, const struct me
 					   : message->partition_hint % count;
 }
 
-/* NULL: taken. Waits while the producer's queue is full; its messages time out with the transaction at the latest. */
-static rd_kafka_error_t *produce(struct kafka_publish *publish, const struct message *message)
+static rd_kafka_topic_t *topic_of(struct kafka_publish *publish, enum output output)
 {
-	rd_kafka_t *kafka = publish_handle_kafka(publish->handle);
-	rd_kafka_headers_t *headers = headers_of(message);
+	return publish_handle_topic(publish->handle, output, NULL);
+}
+
+static void wait_for_room(struct kafka_publish *publish)
+{
+	rd_kafka_poll(publish_handle_kafka(publish->handle), QUEUE_FULL_POLL_MS);
+}
+
+/* librdkafka copies what it is given, but its interface does not say so. */
+static void *without_const(const void *data)
+{
 	union {
 		const void *read;
-		void *taken; /* librdkafka copies, but its interface does not say so */
-	} key = {message->key.data}, value = {message->value.data};
-	rd_kafka_vu_t fields[] = {
-		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = publish_handle_topic(publish->handle, message->output, NULL)},
+		void *taken;
+	} pointer = {data};
+	return pointer.taken;
+}
+
+/* A call for messages of one partition: what librdkafka does once a call, it need not do for each. NO_ERROR: taken,
+ * all of them. Waits while the producer's queue is full; its messages time out with the transaction at the latest. */
+static rd_kafka_resp_err_t produce_run(
+	struct kafka_publish *publish, const struct message *const *messages, size_t count, size_t *ret_failed)
+{
+	rd_kafka_message_t run[RUN_MAX];
+	const struct message *first = messages[0];
+	int32_t partition = partition_of(publish, first);
+
+	for (size_t i = 0; i < count; i++)
+		run[i] = (rd_kafka_message_t){
+			.payload = without_const(messages[i]->value.data),
+			.len = messages[i]->value.size,
+			.key = without_const(messages[i]->key.data),
+			.key_len = messages[i]->key.size,
+		};
+	for (size_t begin = 0; begin < count;) {
+		(void)rd_kafka_produce_batch(topic_of(publish, first->output), partition, RD_KAFKA_MSG_F_COPY,
+			run + begin, (int)(count - begin));
+		while (begin < count && !run[begin].err)
+			begin++;
+		if (begin < count && run[begin].err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+			*ret_failed = begin;
+			return run[begin].err;
+		}
+		if (begin < count) /* nor was any behind it taken */
+			wait_for_room(publish);
+	}
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t produce_with_headers(struct kafka_publish *publish, const struct message *message)
+{
+	rd_kafka_headers_t *headers = headers_of(message);
+	const rd_kafka_vu_t fields[] = {
+		{.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic_of(publish, message->output)},
 		{.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = partition_of(publish, message)},
 		{.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
-		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {key.taken, message->key.size}},
-		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {value.taken, message->value.size}},
+		{.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {without_const(message->key.data), message->key.size}},
+		{.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {without_const(message->value.data), message->value.size}},
 		{.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers},
 	};
-	size_t fields_count = sizeof fields / sizeof fields[0] - (headers ? 0 : 1);
-	rd_kafka_error_t *error;
+	rd_kafka_resp_err_t code;
 
-	while ((error = rd_kafka_produceva(kafka, fields, fields_count)) &&
-		rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+	for (;;) {
+		rd_kafka_error_t *error = rd_kafka_produceva(
+			publish_handle_kafka(publish->handle), fields, sizeof fields / sizeof fields[0]);
+		code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
 		rd_kafka_error_destroy(error);
-		rd_kafka_poll(kafka, QUEUE_FULL_POLL_MS);
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			break;
+		wait_for_room(publish);
 	}
-	if (error && headers)
+	if (code)
 		rd_kafka_headers_destroy(headers);
-	return error;
+	return code;
+}
+
+static enum outcome refused(
+	struct kafka_publish *publish, const struct message *message, rd_kafka_resp_err_t code, struct failure *reterr)
+{
+	const struct delivery delivery = {code, message->output, message->key.size + message->value.size};
+
+	if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+		return give_up(publish, too_large(publish, delivery, reterr));
+	return fail_transaction(publish, "publish.produce", code, rd_kafka_err2str(code), reterr);
+}
+
+/* Those of one partition of a topic, in the order in which they are to stand there. */
+static enum outcome produce_list(
+	struct kafka_publish *publish, const struct message *messages, uint32_t place, struct failure *reterr)
+{
+	const struct message *run[RUN_MAX];
+
+	while (place != NO_PLACE) {
+		size_t count = 0, failed = 0;
+		for (; place != NO_PLACE && count < RUN_MAX && messages[place].headers_count == 0;
+			place = publish->next[place])
+			run[count++] = &messages[place];
+		rd_kafka_resp_err_t code = count ? produce_run(publish, run, count, &failed) : 0;
+		if (code)
+			return refused(publish, run[failed], code, reterr);
+		if (place != NO_PLACE && messages[place].headers_count > 0) {
+			code = produce_with_headers(publish, &messages[place]);
+			if (code)
+				return refused(publish, &messages[place], code, reterr);
+			place = publish->next[place];
+		}
+		rd_kafka_poll(publish_handle_kafka(publish->handle), 0);
+	}
+	return OUTCOME_OK;
+}
+
+static uint32_t *head_of(struct kafka_publish *publish, enum output output, int32_t partition)
+{
+	return &publish->heads[(size_t)output * (size_t)publish->partitions_max + (size_t)partition];
+}
+
+/* A list for each partition of each topic. */
+static void list_messages(struct kafka_publish *publish, const struct lane_work *work)
+{
+	assert(work->messages_count < NO_PLACE);
+	if (work->messages_count > publish->next_capacity) {
+		free(publish->next);
+		publish->next_capacity = work->messages_count * 2;
+		publish->next = reallocarray(NULL, publish->next_capacity, sizeof *publish->next);
+		if (!publish->next)
+			abort();
+	}
+	for (size_t i = 0; i < OUTPUT_COUNT * (size_t)publish->partitions_max; i++)
+		publish->heads[i] = NO_PLACE;
+	for (size_t i = work->messages_count; i-- > 0;) {
+		const struct message *message = &work->messages[i];
+		uint32_t *head = head_of(publish, message->output, partition_of(publish, message));
+		publish->next[i] = *head;
+		*head = (uint32_t)i;
+	}
 }
 
 static enum outcome produce_all(struct kafka_publish *publish, const struct batch *batch, struct failure *reterr)
 {
-	size_t produced_count = 0;
+	enum outcome outcome = OUTCOME_OK;
 
-	for (size_t lane = 0; lane < batch->lanes_count; lane++) {
+	for (size_t lane = 0; outcome == OUTCOME_OK && lane < batch->lanes_count; lane++) {
 		const struct lane_work *work = &batch->lanes[lane];
-		for (size_t i = 0; i < work->messages_count; i++) {
-			rd_kafka_error_t *error = produce(publish, &work->messages[i]);
-			if (error) {
-				rd_kafka_resp_err_t code = rd_kafka_error_code(error);
-				enum outcome outcome;
-				if (code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
-					outcome = give_up(
-						publish, too_large(publish,
-								 (struct delivery){code, work->messages[i].output,
-									 work->messages[i].key.size +
-										 work->messages[i].value.size},
-								 reterr));
-				else
-					outcome = fail_transaction(
-						publish, "publish.produce", code, rd_kafka_error_string(error), reterr);
-				rd_kafka_error_destroy(error);
-				return outcome;
-			}
-			if (++produced_count % POLL_EVERY == 0)
-				rd_kafka_poll(publish_handle_kafka(publish->handle), 0);
-		}
+		list_messages(publish, work);
+		for (size_t i = 0; outcome == OUTCOME_OK && i < OUTPUT_COUNT * (size_t)publish->partitions_max; i++)
+			outcome = produce_list(publish, work->messages, publish->heads[i], reterr);
 	}
-	return OUTCOME_OK;
+	return outcome;
 }
 
 static rd_kafka_topic_partition_list_t *list_spans(const struct kafka_publish *publish, const struct batch *batch)
@@ -566,6 +671,8 @@ static void kafka_close_publish(void *self)
 	if (!publish)
 		return;
 	drop_handle(publish);
+	free(publish->heads);
+	free(publish->next);
 	free(publish);
 }
 

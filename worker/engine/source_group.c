@@ -29,8 +29,10 @@
 #define LOG_INTERVAL (10 * INSTANT_SECOND)
 #define CLOSE_TIMEOUT_S 10
 #define TROUBLE_LASTS (30 * INSTANT_SECOND)
-#define QUEUED_MESSAGES_TOTAL 300000 /* over all partitions of both inputs */
-#define QUEUED_KBYTES_TOTAL 131072
+#define QUEUED_MESSAGES_TOTAL \
+	48000 /* over all partitions of both inputs; each takes half a kilobyte besides its bytes */
+#define QUEUED_KBYTES_TOTAL 16384
+#define FETCH_BYTES "131072" /* compressed, of a partition at a time; a larger record comes alone */
 
 /* A client, from its making to its end, which it may meet after the group has gone on without it. */
 struct consumer {
@@ -253,16 +255,15 @@ static enum outcome new_conf(
 {
 	char session_ms[24], messages[24], kbytes[24];
 
-	/* One queue that runs empty is enough to be fetched for; all full, librdkafka looks again after up to a second:
-	 * so together they hold about what a second takes, and no more. */
+	/* One queue below its bound is enough to be fetched for, and the commands' mostly are; while all are above it,
+	 * librdkafka looks again after up to a second. */
 	(void)snprintf(session_ms, sizeof session_ms, "%lld",
 		(long long)(config->group_session_timeout / INSTANT_MILLISECOND));
-	(void)snprintf(messages, sizeof messages, "%d",
-		QUEUED_MESSAGES_TOTAL / queues_count < 100000 ? QUEUED_MESSAGES_TOTAL / queues_count + 1000 : 100000);
-	(void)snprintf(kbytes, sizeof kbytes, "%d",
-		QUEUED_KBYTES_TOTAL / queues_count < 65536 ? QUEUED_KBYTES_TOTAL / queues_count + 1024 : 65536);
+	(void)snprintf(messages, sizeof messages, "%d", QUEUED_MESSAGES_TOTAL / queues_count + 1000);
+	(void)snprintf(kbytes, sizeof kbytes, "%d", QUEUED_KBYTES_TOTAL / queues_count + 256);
 	const struct kafka_option standard[] = {
 		{"fetch.wait.max.ms", "20"}, /* an end of partition is told as late as this */
+		{"max.partition.fetch.bytes", FETCH_BYTES},
 		{"heartbeat.interval.ms", "1000"},
 		{"queued.min.messages", messages}, /* per partition, as the next one */
 		{"queued.max.messages.kbytes", kbytes},

@@ -11,6 +11,7 @@
 #include "drawdown/source_merge.h"
 
 #define HAND_MAX 256  /* records of a partition out of librdkafka's queue and not yet in a batch */
+#define LOOK_EVERY 32 /* records between two looks at a side that has shown its end */
 #define DAMAGED_MAX 3 /* readings that failed at one position */
 #define TRACEPARENT_SIZE_MAX 128
 #define UNKNOWN_TOPIC_PAUSE (10 * INSTANT_SECOND)
@@ -327,22 +328,27 @@ static enum outcome take_from_pair(const struct source_reader *reader, struct pa
 {
 	int64_t now = monotonic_now();
 
+	struct merge_side sides[INPUT_COUNT] = {{0}};
+
 	for (size_t taken = 0; taken < INPUT_COUNT * HAND_MAX; taken++) {
-		struct merge_side sides[INPUT_COUNT];
 		enum outcome outcome = OUTCOME_OK;
 
 		if (is_full(reader, batch, records_max, bytes_max))
 			return OUTCOME_OK;
+		/* what stands at the head goes on standing there; an empty queue is asked again now and then */
 		for (size_t i = 0; outcome == OUTCOME_OK && i < INPUT_COUNT; i++)
-			outcome = look_at(reader, &pair->sides[i], &sides[i], reterr);
+			if (!sides[i].has_record && (!sides[i].is_done || taken % LOOK_EVERY == 0))
+				outcome = look_at(reader, &pair->sides[i], &sides[i], reterr);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 		switch (merge_choose(sides, &pair->wait, now, reader->config->merge_wait)) {
 		case MERGE_USAGE:
 			hand_out(&pair->sides[INPUT_USAGE], batch);
+			sides[INPUT_USAGE] = (struct merge_side){0};
 			break;
 		case MERGE_COMMANDS:
 			hand_out(&pair->sides[INPUT_COMMANDS], batch);
+			sides[INPUT_COMMANDS] = (struct merge_side){0};
 			break;
 		case MERGE_WAIT:
 			if (pair->wait.since + reader->config->merge_wait < *ret_wait_until)

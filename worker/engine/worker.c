@@ -40,6 +40,7 @@
 #include "drawdown/positions.h"
 
 #define BATCHES_COUNT 3
+#define BLOCK_SIZE (256 * 1024)
 #define IDLE_WAIT_MS 500
 #define RETRY_PAUSE_FIRST (10 * INSTANT_MILLISECOND)
 #define RETRY_PAUSE_MAX (2 * INSTANT_SECOND)
@@ -58,6 +59,7 @@ struct worker {
 	const struct publish *publish;
 	struct decoder *decoder;
 
+	struct arena_pool *pool; /* of all batches: what one is done with, the next one uses */
 	struct batch batches[BATCHES_COUNT];
 	struct batch *idle[BATCHES_COUNT];
 	size_t idle_count;
@@ -108,6 +110,7 @@ struct worker *worker_new(const struct config *config, const struct source *sour
 	worker->store = store;
 	worker->publish = publish;
 	worker->decoder = decoder_new();
+	worker->pool = arena_pool_new();
 	ownership_init(&worker->ownership);
 	worker->records_max = (size_t)config->batch_records_max;
 	pthread_mutex_init(&worker->mutex, NULL);
@@ -117,7 +120,8 @@ struct worker *worker_new(const struct config *config, const struct source *sour
 	pthread_cond_init(&worker->abandoned, &attributes);
 	pthread_condattr_destroy(&attributes);
 	for (size_t i = 0; i < BATCHES_COUNT; i++) {
-		batch_init(&worker->batches[i], worker->records_max, (size_t)config->database_lanes, 1 << 20);
+		batch_init(&worker->batches[i], worker->records_max, (size_t)config->database_lanes, BLOCK_SIZE);
+		batch_use_pool(&worker->batches[i], worker->pool);
 		worker->idle[worker->idle_count++] = &worker->batches[i];
 	}
 	return worker;
@@ -130,6 +134,7 @@ void worker_free(struct worker *worker)
 	assert(!worker->lanes && !worker->publisher && !worker_has_left_threads(worker));
 	for (size_t i = 0; i < BATCHES_COUNT; i++)
 		batch_release(&worker->batches[i]);
+	arena_pool_free(worker->pool);
 	decoder_free(worker->decoder);
 	ownership_release(&worker->ownership);
 	pthread_cond_destroy(&worker->abandoned);
@@ -298,15 +303,21 @@ static bool is_anything_in_flight(struct worker *worker)
 	return worker->decided || !crew_is_empty(worker->lanes) || !crew_is_empty(worker->publisher);
 }
 
+static void count_results(const struct lane_work *work)
+{
+	for (int kind = 0; kind <= EVENT_KIND_COUNT; kind++)
+		for (enum result_kind result = RESULT_APPLIED; result < RESULT_KIND_COUNT; result++)
+			if (work->tally.results[kind][result])
+				metrics_count_input(
+					kind < EVENT_KIND_COUNT ? kind : -1, result, work->tally.results[kind][result]);
+}
+
 static void count_published(struct worker *worker, const struct batch *batch)
 {
-	for (size_t i = 0; i < batch->records_count; i++) {
-		const struct record *record = &batch->records[i];
-		metrics_count_input(record->readable ? (int)record->event.kind : -1, record->result.kind, 1);
-	}
 	for (size_t i = 0; i < batch->lanes_count; i++) {
-		metrics_count(COUNTER_ENTRIES, batch->lanes[i].entries_count);
-		metrics_count(COUNTER_RECALLED_ENTRIES, batch->lanes[i].recalled_count);
+		count_results(&batch->lanes[i]);
+		metrics_count(COUNTER_ENTRIES, batch->lanes[i].tally.entries);
+		metrics_count(COUNTER_RECALLED_ENTRIES, batch->lanes[i].tally.recalled_entries);
 	}
 	metrics_count(batch->recovery ? COUNTER_RECOVERY_BATCHES : COUNTER_BATCHES, 1);
 	metrics_observe_batch_size(batch->records_count);
@@ -390,15 +401,26 @@ static void note_misrouted(struct worker *worker, struct record *record)
 		(long long)record->source.offset, (int)expected);
 }
 
+static bool decode_or_tell(
+	const struct worker *worker, struct arena *arena, struct record *record, struct defect *ret_defect)
+{
+	if (record->source.timestamp <= INSTANT_MAX)
+		return decode_event(worker->decoder, arena, record->value, &record->event, ret_defect);
+	*ret_defect = (struct defect){.reason = "invalid_timestamp"};
+	(void)snprintf(ret_defect->text, sizeof ret_defect->text, "the record's timestamp lies past the year 9999");
+	return false;
+}
+
 static bool decode_record(const struct worker *worker, struct arena *arena, struct record *record)
 {
-	if (record->source.timestamp > INSTANT_MAX) {
-		record->defect = (struct defect){.reason = "invalid_timestamp"};
-		(void)snprintf(record->defect.text, sizeof record->defect.text,
-			"the record's timestamp lies past the year 9999");
-		return false;
-	}
-	return decode_event(worker->decoder, arena, record->value, &record->event, &record->defect);
+	struct defect defect;
+
+	if (decode_or_tell(worker, arena, record, &defect))
+		return true;
+	struct defect *copy = arena_alloc(arena, sizeof *copy);
+	*copy = defect;
+	record->defect = copy;
+	return false;
 }
 
 static void decode_new_records(struct worker *worker)
