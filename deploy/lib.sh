@@ -118,9 +118,24 @@ stop_process() {
     rm -f "$pid_file"
 }
 
+# The Python environment of the tests, made once for each content of requirements.txt, in $VENV.
+make_venv() {
+    VENV=$CACHE/venv-$({ python3 -VV && cat "$ROOT/tests/requirements.txt"; } | sha256sum | head -c 12)
+    [[ -e $VENV/complete ]] && return 0
+    say "making the Python environment"
+    mkdir -p "$CACHE"
+    (
+        flock 9
+        [[ -e $VENV/complete ]] && exit 0
+        python3 -m venv --clear "$VENV"
+        "$VENV/bin/pip" install -q --disable-pip-version-check -r "$ROOT/tests/requirements.txt" >&2
+        touch "$VENV/complete"
+    ) 9>"$VENV.lock"
+}
+
 # Servers get a session of their own: an interrupt at the terminal is for us, and we end them in order.
 
-# start_kafka DIR PORT CONTROLLER_PORT: broker and controller in one process.
+# start_kafka DIR PORT CONTROLLER_PORT: broker and controller in one process. Lines of $KAFKA_SETTINGS are its own.
 start_kafka() {
     local dir=$1 port=$2 controller_port=$3 java=(java -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
     mkdir -p "$dir/kafka"
@@ -140,6 +155,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
+${KAFKA_SETTINGS:-}
 END
     "${java[@]}" -XX:TieredStopAtLevel=1 -cp "$KAFKA_JARS/*" kafka.tools.StorageTool format \
         -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')" \
@@ -164,6 +180,7 @@ kafka_up() {
 
 # start_postgres DIR PORT: with a database `drawdown`, its owner's role and the application's. Its data lies in
 # DIR/postgres, a link into /tmp: sockets want a short path, and PostgreSQL, which refuses root, one that it may enter.
+# Lines of $POSTGRES_SETTINGS go over ours.
 start_postgres() {
     local dir=$1 port=$2 data as_user=()
     data=$(mktemp -d /tmp/drawdown-postgres.XXXXXX)
@@ -187,6 +204,7 @@ unix_socket_directories = '$data'
 shared_buffers = 256MB
 max_wal_size = 2GB
 log_line_prefix = '%m [%p] %a '
+${POSTGRES_SETTINGS:-}
 END
     (
         cd /

@@ -70,21 +70,6 @@ run_cmocka() {
     add $counts
 }
 
-# The Python environment, made once for each content of requirements.txt.
-make_venv() {
-    VENV=$CACHE/venv-$({ python3 -VV && cat tests/requirements.txt; } | sha256sum | head -c 12)
-    [[ -e $VENV/complete ]] && return 0
-    say "making the Python environment"
-    mkdir -p "$CACHE"
-    (
-        flock 9
-        [[ -e $VENV/complete ]] && exit 0
-        python3 -m venv --clear "$VENV"
-        "$VENV/bin/pip" install -q --disable-pip-version-check -r tests/requirements.txt >&2
-        touch "$VENV/complete"
-    ) 9>"$VENV.lock"
-}
-
 # run_pytest LAYER
 run_pytest() {
     local report=$ROOT/build/$1.xml

@@ -31,6 +31,7 @@ static const struct subcommand subcommands[] = {
 	{"ledger", command_ledger, "the entries of an account"},
 	{"verify", command_verify, "prove the books, and the ledger topic"},
 	{"load", command_load, "generate usage, or stream a trace"},
+	{"bench", command_bench, "measure throughput, latency and memory"},
 	{"tail", command_tail, "follow a topic, decoded"},
 	{"config", command_config, "print or check the configuration"},
 };

@@ -16,9 +16,13 @@ struct generator_options {
 	int64_t customers_count; /* made-up customers "customer-0000001", ... */
 	double skew;		 /* exponent of Zipf's law, below 1; 0: all alike */
 	double duplicates_share; /* of all events: an earlier one again, 0 to below 1 */
+	int64_t recent_max;	 /* among how many of the newest an earlier one is chosen; 0: 4,096 */
 	credit_t amount_min;
 	credit_t amount_max;
-	uint64_t seed; /* the same seed gives the same events */
+	uint64_t seed;	/* the same seed gives the same events */
+	bool scattered; /* busy customers lie apart in the order of ids, instead of first */
+	bool in_turn;	/* every customer once before any comes again, instead of by chance */
+	bool uuid_keys; /* keys are random UUIDs, instead of naming seed and number */
 	/* A CSV trace instead: TIMESTAMP,ContextTokens,GeneratedTokens. Row n belongs to customer acme-<n mod 97>
 	 * with key <file stem>:<n>, costs 0.0000025 a context token and 0.00001 a generated one, and happened
 	 * at its time, shifted so that the trace ends now. */

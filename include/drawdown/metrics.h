@@ -28,6 +28,8 @@ enum stage {
 	STAGE_COUNT
 };
 
+const char *metrics_stage_name(enum stage stage);
+
 enum counter {
 	COUNTER_BATCHES,
 	COUNTER_RECOVERY_BATCHES,

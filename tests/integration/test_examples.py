@@ -140,7 +140,7 @@ def test_every_command_and_view_has_an_example():
     shown = "\n".join(text for _, language, text in blocks() if language in ("console", "sql"))
     help_text = subprocess.run([DRAWDOWN, "--help"], capture_output=True, text=True, check=True).stdout
     commands = re.findall(r"^  ([a-z-]+) ", help_text.split("commands:")[1].split("exit codes:")[0], re.MULTILINE)
-    others = {"worker", "migrate", "topics", "load", "config"}  # in the first README, the demo and the reference
+    others = {"worker", "migrate", "topics", "load", "bench", "config"}  # in the first README, the demo, the reference
     missing = [command for command in commands if command not in others and f"$ drawdown {command} " not in shown]
     views = ("accounts", "grants", "holds", "ledger", "get_credit_entitlement", "balance_as_of")
     missing += [view for view in views if f"drawdown.{view}" not in shown]

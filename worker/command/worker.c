@@ -8,6 +8,7 @@
 #include "drawdown/worker.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -24,16 +25,19 @@
 #include "drawdown/signals.h"
 #include "drawdown/source_kafka.h"
 #include "drawdown/store_postgres.h"
+#include "drawdown/worker_process.h"
 
 #define START_PATIENCE (60 * INSTANT_SECOND) /* servers may come up after us */
 #define START_PAUSE (INSTANT_SECOND / 2)
 #define START_LOG_INTERVAL (5 * INSTANT_SECOND)
 #define CLOSE_SECONDS_MAX 15 /* after a stop as asked: the group is left in it */
 #define CLOSE_FATAL_SECONDS_MAX 3
+#define HEAPS_MAX 4
 #define KEEPER_TIMEOUT (5 * INSTANT_SECOND)
 
 struct process {
 	struct config config;
+	worker_store_open *store_open_function;
 	struct admin *admin;
 	struct store store;
 	struct publish publish;
@@ -46,7 +50,7 @@ typedef enum outcome open_function(struct process *process, struct failure *rete
 
 static enum outcome open_store(struct process *process, struct failure *reterr)
 {
-	enum outcome outcome = store_postgres_open(&process->store, &process->config, reterr);
+	enum outcome outcome = process->store_open_function(&process->store, &process->config, reterr);
 
 	process->store_open = outcome == OUTCOME_OK;
 	return outcome;
@@ -194,19 +198,29 @@ static void log_start(const struct config *config)
 		config->input_topics[INPUT_USAGE], config->input_topics[INPUT_COMMANDS], config->admin_port);
 }
 
-static int start(struct process *process)
+/* A heap a thread would keep what each thread needed at its worst. */
+static void limit_heaps(void)
 {
+#ifdef M_ARENA_MAX
+	(void)mallopt(M_ARENA_MAX, HEAPS_MAX);
+#endif
+}
+
+int worker_process_run(const struct config *config, worker_store_open *store_open_function)
+{
+	struct process process = {.config = *config, .store_open_function = store_open_function};
 	struct failure failure = {0};
 	enum outcome outcome;
 
-	log_configure(process->config.log_level, process->config.log_json);
+	limit_heaps();
+	log_configure(process.config.log_level, process.config.log_json);
 	signals_begin();
-	log_start(&process->config);
+	log_start(&process.config);
 	metrics_set_state(WORKER_STARTING);
-	metrics_name_inputs(process->config.encoding.input_topics);
-	outcome = admin_open(&process->admin, &process->config, &failure);
-	int exit_code = outcome == OUTCOME_OK ? run(process) : report(outcome, &failure);
-	close_all(process);
+	metrics_name_inputs(process.config.encoding.input_topics);
+	outcome = admin_open(&process.admin, &process.config, &failure);
+	int exit_code = outcome == OUTCOME_OK ? run(&process) : report(outcome, &failure);
+	close_all(&process);
 	return exit_code;
 }
 
@@ -225,11 +239,10 @@ int command_worker(int argc, char **argv)
 		.exit_codes = EXIT_CODE_BIT(EXIT_FENCED) | EXIT_CODE_BIT(EXIT_POSITIONS) | EXIT_CODE_BIT(EXIT_STUCK),
 		.config_needs = CONFIG_NEEDS_ALL,
 	};
-	struct process process = {0};
+	struct config config;
 	int exit_code;
 
-	if (!options_parse(&options, argc, argv, &exit_code) ||
-		!options_load_config(&options, &process.config, &exit_code))
+	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))
 		return exit_code;
-	return start(&process);
+	return worker_process_run(&config, store_postgres_open);
 }

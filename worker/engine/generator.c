@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define TRACE_CUSTOMERS 97
-#define RECENT_COUNT 4096			   /* events that may come again */
+#define RECENT_COUNT 4096			   /* events that may come again, unless said otherwise */
 #define CONTEXT_TOKEN_PRICE ((credit_t)2500000)	   /* 0.0000025 */
 #define GENERATED_TOKEN_PRICE ((credit_t)10000000) /* 0.00001 */
 #define AMOUNT_STEP ((credit_t)1000000)		   /* 0.000001 */
@@ -26,7 +26,9 @@ struct generator {
 	uint64_t random;
 	/* Zipf's law after Gray et al., "Quickly generating billion-record synthetic databases" */
 	double zeta, alpha, eta, half_power;
-	struct seed_event recent[RECENT_COUNT];
+	int64_t stride; /* coprime to the number of customers */
+	struct seed_event *recent;
+	int64_t recent_max;
 	int64_t made_count;
 	/* a trace */
 	FILE *csv;
@@ -39,13 +41,16 @@ struct generator {
 };
 
 /* splitmix64 */
-static uint64_t next_random(struct generator *generator)
+static uint64_t mix(uint64_t z)
 {
-	uint64_t z = generator->random += 0x9e3779b97f4a7c15u;
-
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
 	return z ^ (z >> 31);
+}
+
+static uint64_t next_random(struct generator *generator)
+{
+	return mix(generator->random += 0x9e3779b97f4a7c15u);
 }
 
 static double next_share(struct generator *generator)
@@ -65,7 +70,28 @@ static void prepare_zipf(struct generator *generator)
 	generator->half_power = 1 + pow(0.5, theta);
 }
 
-static int64_t choose_customer(struct generator *generator)
+static int64_t greatest_divisor(int64_t a, int64_t b)
+{
+	while (b) {
+		int64_t rest = a % b;
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* Near the golden section: neighbours in rank lie far apart. */
+static void choose_stride(struct generator *generator)
+{
+	int64_t count = generator->options.customers_count;
+
+	generator->stride = (int64_t)((double)count * 0.6180339887) + 1;
+	while (greatest_divisor(generator->stride, count) != 1)
+		generator->stride++;
+}
+
+/* 0 is the busiest. */
+static int64_t choose_rank(struct generator *generator)
 {
 	int64_t count = generator->options.customers_count, chosen;
 	double share = next_share(generator), u = share * generator->zeta;
@@ -78,6 +104,14 @@ static int64_t choose_customer(struct generator *generator)
 		return 1;
 	chosen = (int64_t)((double)count * pow(generator->eta * share - generator->eta + 1, generator->alpha));
 	return chosen < count ? chosen : count - 1;
+}
+
+static int64_t choose_customer(struct generator *generator)
+{
+	int64_t count = generator->options.customers_count;
+	int64_t rank = generator->options.in_turn ? generator->made_count % count : choose_rank(generator);
+
+	return generator->options.scattered ? (int64_t)((__int128)rank * generator->stride % count) : rank;
 }
 
 /* ---- a trace ---- */
@@ -194,8 +228,19 @@ static enum outcome make_fresh(
 		event->customer = generator->made_count % TRACE_CUSTOMERS;
 		event->created_at += generator->shift;
 	}
-	generator->recent[generator->made_count++ % RECENT_COUNT] = *event;
+	generator->recent[generator->made_count++ % generator->recent_max] = *event;
 	return OUTCOME_OK;
+}
+
+/* Version 4; the same for the same seed and number. */
+static int format_uuid(struct generator *generator, int64_t number)
+{
+	uint64_t high = mix(mix((uint64_t)number) ^ generator->options.seed), low = mix(high + (uint64_t)number);
+
+	return snprintf(generator->key, sizeof generator->key, "%08llx-%04llx-4%03llx-%04llx-%012llx",
+		(unsigned long long)(high >> 32), (unsigned long long)(high >> 16 & 0xffff),
+		(unsigned long long)(high & 0xfff), (unsigned long long)(0x8000 | (low >> 48 & 0x3fff)),
+		(unsigned long long)(low & 0xffffffffffff));
 }
 
 static struct text format_key(struct generator *generator, int64_t number)
@@ -204,6 +249,8 @@ static struct text format_key(struct generator *generator, int64_t number)
 
 	if (generator->csv) {
 		size = snprintf(generator->key, sizeof generator->key, "%s:%lld", generator->stem, (long long)number);
+	} else if (generator->options.uuid_keys) {
+		size = format_uuid(generator, number);
 	} else {
 		/* Looks random, as the keys of real producers do, and is different for each number. */
 		uint64_t mixed = ((uint64_t)number ^ generator->options.seed) * 0x9e3779b97f4a7c15u;
@@ -221,7 +268,8 @@ enum outcome generator_next(struct generator *generator, struct event *ret_event
 	*ret_end = false;
 	*ret_duplicate = generator->made_count > 0 && next_share(generator) < generator->options.duplicates_share;
 	if (*ret_duplicate) {
-		int64_t known = generator->made_count < RECENT_COUNT ? generator->made_count : RECENT_COUNT;
+		int64_t known =
+			generator->made_count < generator->recent_max ? generator->made_count : generator->recent_max;
 		event = generator->recent[(int64_t)(next_random(generator) % (uint64_t)known)];
 	} else {
 		enum outcome outcome = make_fresh(generator, &event, ret_end, reterr);
@@ -250,11 +298,16 @@ enum outcome generator_new(
 	if (!generator)
 		abort();
 	generator->options = *options;
+	generator->recent_max = options->recent_max ? options->recent_max : RECENT_COUNT;
+	generator->recent = calloc((size_t)generator->recent_max, sizeof *generator->recent);
+	if (!generator->recent)
+		abort();
 	generator->random = options->seed;
 	if (options->csv_path)
 		outcome = open_trace(generator, reterr);
 	else if (options->skew > 0)
 		prepare_zipf(generator);
+	choose_stride(generator);
 	if (outcome != OUTCOME_OK) {
 		generator_free(generator);
 		return outcome;
@@ -269,6 +322,7 @@ void generator_free(struct generator *generator)
 		return;
 	if (generator->csv)
 		(void)fclose(generator->csv);
+	free(generator->recent);
 	free(generator);
 }
 

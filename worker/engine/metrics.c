@@ -105,6 +105,11 @@ static struct {
 	.positions_mutex = PTHREAD_MUTEX_INITIALIZER,
 };
 
+const char *metrics_stage_name(enum stage stage)
+{
+	return (unsigned)stage < STAGE_COUNT ? stage_names[stage] : "unknown";
+}
+
 const char *worker_state_name(enum worker_state state)
 {
 	return (unsigned)state < WORKER_STATE_COUNT ? state_names[state] : "unknown";
