@@ -359,6 +359,18 @@ static inline void memory_store_look_up(const struct memory_store *store, struct
 	memory_store_look_up_reversals(store, work);
 }
 
+/* As the real store reads it: its texts live as long as the work. */
+static inline struct ledger_entry memory_store_read_entry(struct arena *arena, const struct ledger_entry *entry)
+{
+	struct ledger_entry read = *entry;
+
+	read.grant_id = arena_copy(arena, entry->grant_id);
+	read.idempotency_key = arena_copy(arena, entry->idempotency_key);
+	read.dimensions = arena_copy(arena, entry->dimensions);
+	read.traceparent = arena_copy(arena, entry->traceparent);
+	return read;
+}
+
 /* Newest first: the order is the encoder's task. */
 static inline void memory_store_recall(const struct memory_store *store, struct lane_work *work)
 {
@@ -373,7 +385,7 @@ static inline void memory_store_recall(const struct memory_store *store, struct 
 			if (account_key_equal(entry->account, &record->account->key) &&
 				entry->seq >= record->key_slot->receipt->range_first &&
 				entry->seq <= record->key_slot->receipt->range_last)
-				work->recalled[work->recalled_count++] = *entry;
+				work->recalled[work->recalled_count++] = memory_store_read_entry(&work->arena, entry);
 		}
 	}
 }

@@ -186,6 +186,27 @@ static void the_trace_goes_with_entries_and_outcomes(void **state)
 	assert_int_equal(message_of(money, OUTPUT_BALANCES, 0)->headers_count, 0);
 }
 
+static void messages_need_nothing_of_the_work_that_made_them(void **state)
+{
+	struct money *money = *state;
+	const struct text trace = TEXT_LITERAL("00-1-2-01");
+	struct record *record = grant(money, "A", (struct terms){.amount = "5"});
+	record->traceparent = trace;
+	run_and_encode(money, &encoding);
+	const struct text first = arena_copy(&money->arena, message_of(money, OUTPUT_LEDGER, 0)->value);
+
+	add_record(money, record);
+	run_and_encode(money, &encoding);
+	assert_true(record->result.recalled);
+	work_keep_messages(&money->work);
+	const struct message *entry = message_of(money, OUTPUT_LEDGER, 0),
+			     *balance = message_of(money, OUTPUT_BALANCES, 0);
+	assert_true(text_equal(entry->value, first) && text_equal(entry->key, TEXT_LITERAL("acme")));
+	assert_int_equal(entry->headers_count, 1);
+	assert_true(text_equal(entry->headers[0].value, trace));
+	assert_true(holds(balance->key, "acme"));
+}
+
 static void what_was_recalled_goes_out_in_order_before_what_is_new(void **state)
 {
 	struct money *money = *state;
@@ -288,6 +309,7 @@ int main(void)
 		money_test(an_unreadable_record_is_a_dead_letter_as_it_came),
 		money_test(each_dead_letter_bears_its_own_error),
 		money_test(the_trace_goes_with_entries_and_outcomes),
+		money_test(messages_need_nothing_of_the_work_that_made_them),
 		money_test(what_was_recalled_goes_out_in_order_before_what_is_new),
 		money_test(what_was_recalled_brings_its_balance_along),
 		money_test(what_met_no_account_brings_no_balance_though_there_is_a_row_by_now),

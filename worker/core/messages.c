@@ -31,7 +31,8 @@ static void set_traceparent(struct lane_work *work, struct message *message, str
 	if (!traceparent.data)
 		return;
 	struct header *header = arena_alloc(&work->outbox, sizeof *header);
-	*header = (struct header){.name = TEXT_LITERAL("traceparent"), .value = traceparent};
+	/* that of a recalled entry lives no longer than the lane's work */
+	*header = (struct header){.name = TEXT_LITERAL("traceparent"), .value = arena_copy(&work->outbox, traceparent)};
 	message->headers = header;
 	message->headers_count = 1;
 }
