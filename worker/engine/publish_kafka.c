@@ -24,7 +24,7 @@
 
 #define DESTROY_TIMEOUT (5 * INSTANT_SECOND)
 #define QUEUE_MESSAGES "32768" /* more wait until these are sent: memory has a bound, whatever a batch makes */
-#define QUEUE_KBYTES "16384"   /* far above the largest output */
+#define QUEUE_KBYTES "65536"   /* above MESSAGE_SIZE_MAX: what never fits would be waited for without end */
 #define QUEUE_FULL_POLL_MS 1
 #define RUN_MAX 256 /* messages that are produced at a time */
 #define NO_PLACE UINT32_MAX
