@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from support.client import decode
 from support.events import consume, grant, void
+from support.wait import wait_until
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -121,3 +122,37 @@ def test_outputs_lie_in_the_customers_partition_and_the_balances_topic_is_compac
         for record in drawdown.client.read(topic):
             assert record.partition == home[decode(record.raw)["customerId"]], topic
     assert drawdown.client.topic_settings("balances")["cleanup.policy"] == "compact"
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_more_outputs_than_the_producers_queue_holds_are_published_once_each_and_in_order(install, lanes):
+    drawdown = install({"kafka.queue.buffering.max.messages": 5, "database.lanes": lanes})
+    traced = [("traceparent", TRACEPARENT.encode())]
+    for number in range(6):
+        drawdown.client.produce("commands", grant(f"customer-{number}", 1000))
+    drawdown.client.flush()
+    for number in range(600):
+        event = consume(f"customer-{number % 6}", "0.5", f"use-{number % 552}")  # 48 are duplicates
+        drawdown.client.produce("usage", event, headers=traced if number % 7 == 3 else None)
+        if number % 50 == 0:
+            drawdown.client.produce("usage", b"rubbish", key=f"customer-{number % 6}")
+    drawdown.client.flush()
+    worker = drawdown.worker(options={"batch.linger": "1s"}).start()
+    drawdown.wait_until_counted()
+    assert worker.metrics()["drawdown_producers_created_total"] == 1
+    drawdown.audit()
+    assert len(drawdown.client.read("dead-letters")) == 12
+    assert [r.value["outcome"] for r in drawdown.client.read("outcomes")] == ["duplicate"] * 48
+
+
+def test_an_output_that_the_producers_queue_never_takes_is_told_of_and_waits_for_a_larger_queue(drawdown):
+    letter = b"x" * 20000
+    worker = drawdown.worker(options={"kafka.queue.buffering.max.kbytes": 1}).start()
+    drawdown.client.produce("usage", letter, key="acme")
+    drawdown.client.flush()
+    told = 'event=publish.produce outcome=retry msg="lost the producer: _QUEUE_FULL: Local: Queue full"'
+    wait_until(lambda: told in worker.log_text(), "the worker to tell of it")
+    assert worker.terminate() == 0
+    drawdown.worker().start()
+    drawdown.wait_for_lag_zero()
+    assert [record.raw for record in drawdown.client.read("dead-letters")] == [letter]

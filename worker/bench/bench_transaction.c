@@ -27,6 +27,10 @@ static enum outcome fail_error(rd_kafka_error_t *error, struct failure *reterr)
 
 static enum outcome bare_open(struct bare *bare, struct bench *bench, const char *topic, struct failure *reterr)
 {
+	static const struct kafka_option standard[] = {
+		{"retry.backoff.ms", "10"}, /* as the worker's own */
+		{NULL, NULL},
+	};
 	const struct kafka_option fixed[] = {
 		{"enable.idempotence", "true"},
 		{"transactional.id", topic},
@@ -35,7 +39,7 @@ static enum outcome bare_open(struct bare *bare, struct bench *bench, const char
 		{NULL, NULL},
 	};
 	rd_kafka_conf_t *conf;
-	enum outcome outcome = kafka_conf_new(&bench->config, NULL, fixed, &conf, reterr);
+	enum outcome outcome = kafka_conf_new(&bench->config, standard, fixed, &conf, reterr);
 
 	if (outcome == OUTCOME_OK)
 		outcome = kafka_open(RD_KAFKA_PRODUCER, conf, &bare->kafka, reterr);

@@ -280,6 +280,9 @@ static enum outcome new_producer(struct kafka_publish *publish, struct failure *
 	const struct kafka_option standard[] = {
 		{"compression.codec", "lz4"},
 		{"linger.ms", "5"}, /* a commit flushes at once */
+		/* While the markers of one transaction are written, the next one's first request is refused: asked
+		 * again after the usual 100 ms, every transaction would take that long. */
+		{"retry.backoff.ms", "10"},
 		{"queue.buffering.max.messages", QUEUE_MESSAGES},
 		{"queue.buffering.max.kbytes", QUEUE_KBYTES},
 		{"message.max.bytes", MESSAGE_SIZE_MAX},
@@ -374,9 +377,12 @@ static rd_kafka_topic_t *topic_of(struct kafka_publish *publish, enum output out
 	return publish_handle_topic(publish->handle, output, NULL);
 }
 
-static void wait_for_room(struct kafka_publish *publish)
+/* False: the transaction's time is over. Its messages have timed out by then; one that the empty queue does not take
+ * (its bounds are the operator's to set) would be waited for without end. */
+static bool wait_for_room(struct kafka_publish *publish)
 {
 	rd_kafka_poll(publish_handle_kafka(publish->handle), QUEUE_FULL_POLL_MS);
+	return monotonic_now() - publish->begun_at <= publish->handle_timeout;
 }
 
 /* librdkafka copies what it is given, but its interface does not say so. */
@@ -390,7 +396,7 @@ static void *without_const(const void *data)
 }
 
 /* A call for messages of one partition: what librdkafka does once a call, it need not do for each. NO_ERROR: taken,
- * all of them. Waits while the producer's queue is full; its messages time out with the transaction at the latest. */
+ * all of them. Waits while the producer's queue is full, for as long as the transaction may last. */
 static rd_kafka_resp_err_t produce_run(
 	struct kafka_publish *publish, const struct message *const *messages, size_t count, size_t *ret_failed)
 {
@@ -410,12 +416,13 @@ static rd_kafka_resp_err_t produce_run(
 			run + begin, (int)(count - begin));
 		while (begin < count && !run[begin].err)
 			begin++;
-		if (begin < count && run[begin].err != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+		if (begin == count)
+			break;
+		/* where the queue is full, nor was any behind it taken */
+		if (run[begin].err != RD_KAFKA_RESP_ERR__QUEUE_FULL || !wait_for_room(publish)) {
 			*ret_failed = begin;
 			return run[begin].err;
 		}
-		if (begin < count) /* nor was any behind it taken */
-			wait_for_room(publish);
 	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -438,9 +445,8 @@ static rd_kafka_resp_err_t produce_with_headers(struct kafka_publish *publish, c
 			publish_handle_kafka(publish->handle), fields, sizeof fields / sizeof fields[0]);
 		code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
 		rd_kafka_error_destroy(error);
-		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || !wait_for_room(publish))
 			break;
-		wait_for_room(publish);
 	}
 	if (code)
 		rd_kafka_headers_destroy(headers);
