@@ -125,6 +125,7 @@ struct account_stored {
 	credit_t held;
 	credit_t granted;
 	struct account_settings settings;
+	struct alerts alerts; /* items of its own */
 };
 
 /* The newest input that the account includes: how fresh it is. */

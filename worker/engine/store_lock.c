@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
@@ -79,6 +80,23 @@ static bool read_json(struct account *account, struct arena *arena, struct postg
 	       alerts_parse(&account->alerts, arena, alerts);
 }
 
+/* What tells, at the update, whether more than usage has changed it. */
+static void note_stored(struct account *account, struct arena *arena)
+{
+	struct account_stored *stored = &account->stored;
+
+	stored->grants_made = account->grants_made;
+	stored->holds_made = account->holds_made;
+	stored->held = account->held;
+	stored->granted = account->granted;
+	stored->settings = account->settings;
+	stored->alerts = account->alerts;
+	if (!account->alerts.count)
+		return;
+	stored->alerts.items = arena_alloc_array(arena, account->alerts.count, sizeof *account->alerts.items);
+	memcpy(stored->alerts.items, account->alerts.items, account->alerts.count * sizeof *account->alerts.items);
+}
+
 static bool read_account(struct locking *locking, struct account *account, struct postgres_row *row)
 {
 	account->exists = true;
@@ -100,11 +118,7 @@ static bool read_account(struct locking *locking, struct account *account, struc
 		.event_time = postgres_get_instant(row),
 	};
 	bool is_read = read_json(account, &locking->work->arena, row);
-	account->stored.grants_made = account->grants_made;
-	account->stored.holds_made = account->holds_made;
-	account->stored.held = account->held;
-	account->stored.granted = account->granted;
-	account->stored.settings = account->settings;
+	note_stored(account, &locking->work->arena);
 	return is_read && !row->corrupt && adds_up(account);
 }
 
