@@ -236,3 +236,25 @@ def test_copies_in_the_partitions_of_two_workers_count_once(drawdown):
     drawdown.books.check()
     entries = [record.value["entryId"] for record in drawdown.client.read("ledger")]
     assert len(entries) == len(set(entries)) == drawdown.books.count() == 410
+
+
+def test_a_receipt_of_another_customer_with_the_same_hash_ends_the_worker(install):
+    drawdown = install({"database.lanes": 1})
+    worker = drawdown.worker().start()
+    for customer in ("acme", "other"):
+        drawdown.client.produce("commands", grant(customer, 10))
+    drawdown.wait_for_lag_zero()
+    drawdown.client.produce("usage", consume("acme", 1, "once"))
+    drawdown.wait_for_lag_zero()
+    assert worker.terminate() == 0
+    with drawdown.owner() as owner:
+        owner.execute("update drawdown.receipt set customer_id = 'other' where idempotency_key = 'once'")
+    drawdown.client.produce("usage", consume("acme", 1, "once"))
+    drawdown.client.produce("usage", consume("other", 1, "else"))
+    drawdown.client.flush()
+    options = {"merge.wait": "10s", "batch.records.max": 2, "batch.linger": "10s"}  # both in one batch
+    worker = drawdown.worker(options=options)
+    worker.start(ready=False)
+    assert worker.wait() == 2
+    assert "its key has the hash of another key in drawdown.receipt" in worker.log_text()
+    assert drawdown.books.balances() == {("acme", "ai-tokens", None): 9, ("other", "ai-tokens", None): 10}

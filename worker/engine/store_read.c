@@ -16,7 +16,7 @@ static const struct postgres_statement find_receipts = {
 	"store.look_up",
 	"find_receipts",
 	sql_find_receipts,
-	{POSTGRES_UUID, RECEIPT_COLUMNS},
+	{POSTGRES_UUID, POSTGRES_TEXT, RECEIPT_COLUMNS},
 };
 static const struct postgres_statement find_receipts_of_range = {
 	"store.recall_range",
@@ -84,11 +84,13 @@ static bool read_receipt(
 }
 
 /* Two keys of one hash: receipts would answer for each other. */
-static bool is_of_key(const struct key_slot *slot, struct text idempotency_key, enum event_class event_class)
+static bool is_of_key(
+	const struct key_slot *slot, struct text customer_id, struct text idempotency_key, enum event_class event_class)
 {
 	const struct receipt *receipt = slot ? slot->receipt : NULL;
 	return !receipt ||
-	       (text_equal(receipt->idempotency_key, idempotency_key) && receipt->event_class == event_class);
+	       (text_equal(receipt->customer_id, customer_id) &&
+		       text_equal(receipt->idempotency_key, idempotency_key) && receipt->event_class == event_class);
 }
 
 static enum outcome check_keys(const struct store_postgres *store, const struct lane_work *work, struct failure *reterr)
@@ -97,16 +99,17 @@ static enum outcome check_keys(const struct store_postgres *store, const struct 
 		const struct record *record = work->records[i];
 		const struct event *event = &record->event;
 		if (!record->readable ||
-			(is_of_key(record->key_slot, event->idempotency_key, event_class_of(event->kind)) &&
-				(!event->reversal ||
-					is_of_key(record->reversed_slot, event->reversal->reversed_key, CLASS_USAGE))))
+			(is_of_key(record->key_slot, event->customer_id, event->idempotency_key,
+				 event_class_of(event->kind)) &&
+				(!event->reversal || is_of_key(record->reversed_slot, event->customer_id,
+							     event->reversal->reversed_key, CLASS_USAGE))))
 			continue;
 		(void)fail(reterr, OUTCOME_FATAL, find_receipts.where,
 			"%s [%d] offset %lld: its key has the hash of another key in drawdown.receipt",
 			store->config->input_topics[record->source.input], (int)record->source.partition,
 			(long long)record->source.offset);
-		fail_hint(reterr,
-			"chance cannot do this: key_hash or idempotency_key of the receipt was changed by hand");
+		fail_hint(reterr, "chance cannot do this: key_hash, customer_id or idempotency_key of the receipt was "
+				  "changed by hand");
 		return OUTCOME_FATAL;
 	}
 	return OUTCOME_OK;
@@ -161,7 +164,7 @@ static enum outcome look_up_receipts(
 			bsearch(&key_hash, work->key_slots, work->key_slots_count, sizeof *slot, compare_slot);
 		struct receipt *receipt = &receipts[i];
 		assert(slot);
-		receipt->customer_id = slot->customer_id;
+		receipt->customer_id = arena_copy(&work->arena, postgres_get_text(&row));
 		receipt->key_hash = slot->key_hash;
 		if (!read_receipt(store, &work->arena, &row, receipt))
 			return store_fail_corrupt(&find_receipts, reterr);
