@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drawdown/lane.h"
 
+#include "drawdown/batch_limit.h"
 #include "drawdown/metrics.h"
 
 static bool has_recalled(const struct lane_work *work)
@@ -52,7 +53,9 @@ static enum outcome run_transaction(const struct config *config, const struct st
 	}
 
 	/* A recovery cannot be made smaller; it is bounded by the batches that it recovers. */
-	size_t entries_max = batch->recovery ? SIZE_MAX : (size_t)config->batch_entries_max;
+	size_t entries_max = batch->recovery ? SIZE_MAX
+					     : batch_limit_of_lane((size_t)config->batch_entries_max,
+						       work->records_count, batch->records_count, batch->lanes_count);
 	outcome = work_resolve(work, &config->rules, entries_max, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
