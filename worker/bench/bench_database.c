@@ -357,6 +357,7 @@ enum outcome bench_database_fill(
 	struct progress progress;
 	enum outcome outcome = OUTCOME_OK;
 
+	outcome = run_text(site, "bench_drop_keys", sql_bench_drop_keys, reterr);
 	progress_begin(&progress, "filling the ledger", (uint64_t)customers);
 	for (int i = 0; i < FILL_SLICES && outcome == OUTCOME_OK; i++) {
 		const struct filling slice = {
@@ -372,5 +373,7 @@ enum outcome bench_database_fill(
 		progress_update(&progress, (uint64_t)slice.last, NULL);
 	}
 	progress_end(&progress);
+	if (outcome == OUTCOME_OK)
+		outcome = run_text(site, "bench_make_keys", sql_bench_make_keys, reterr);
 	return outcome == OUTCOME_OK ? run_text(site, "vacuum", "vacuum (analyze)", reterr) : outcome;
 }

@@ -18,21 +18,20 @@
 #define PLAN_BENCH "drawdown bench"
 #define PLAN_FIGURES(X)                                                                                        \
 	X(bytes_per_receipt, 253, "bytes", PLAN_SIZES)                                                         \
-	X(bytes_per_receipt_index, 76, "bytes", PLAN_SIZES)                                                    \
+	X(bytes_per_receipt_index, 42, "bytes", PLAN_SIZES)                                                    \
 	X(bytes_per_ledger_entry, 236, "bytes", PLAN_SIZES)                                                    \
 	X(bytes_per_ledger_entry_index, 88, "bytes", PLAN_SIZES)                                               \
 	X(bytes_per_account, 811, "bytes", PLAN_SIZES)                                                         \
 	X(bytes_per_account_index, 90, "bytes", PLAN_SIZES)                                                    \
 	X(bytes_per_grant, 158, "bytes", PLAN_SIZES)                                                           \
-	X(bytes_per_grant_index, 76, "bytes", PLAN_SIZES)                                                      \
-	X(wal_bytes_per_event, 893, "bytes, pages in full left out", PLAN_SIZES)                               \
-	X(wal_bytes_per_page, 2156, "bytes of a page written in full after a checkpoint, lz4", PLAN_SIZES)     \
+	X(bytes_per_grant_index, 77, "bytes", PLAN_SIZES)                                                      \
+	X(wal_bytes_per_event, 865, "bytes, pages in full left out", PLAN_SIZES)                               \
+	X(wal_bytes_per_page, 2414, "bytes of a page written in full after a checkpoint, lz4", PLAN_SIZES)     \
 	X(kafka_bytes_per_input, 45, "bytes on the broker's disk, lz4", PLAN_SIZES)                            \
 	X(kafka_bytes_per_entry, 91, "bytes on the broker's disk, lz4", PLAN_SIZES)                            \
-	X(worker_us_per_event, 9.6, "us of CPU", PLAN_SIZES " on a busy machine")                              \
-	X(postgres_us_per_event, 37, "us of CPU", PLAN_SIZES " on a busy machine")                             \
-	X(postgres_us_per_generation, 5.5, "us of CPU for the look-up in each further generation",             \
-		PLAN_SIZES " on a busy machine")                                                               \
+	X(worker_us_per_event, 6.4, "us of CPU", PLAN_SIZES)                                                   \
+	X(postgres_us_per_event, 25, "us of CPU", PLAN_SIZES)                                                  \
+	X(postgres_us_per_generation, 2.7, "us of CPU for the look-up in each further generation", PLAN_SIZES) \
 	X(postgres_us_per_entry, 5, "us of CPU for each further ledger entry of an event",                     \
 		"assumed: its COPY and its key")                                                               \
 	X(replica_events_per_s, 40000, "events/s of one replica, servers on the same 2 cores",                 \
