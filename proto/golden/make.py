@@ -6,6 +6,11 @@
 
 For each record of records.json: NAME.avro, its bytes in single-object framing, and NAME.json, the line of JSON that
 `drawdown tail` prints for it. fingerprints.txt: CRC-64-AVRO and Parsing Canonical Form of every schema.
+
+For each case of writers.json, a schema of somebody else and a record of it: writers/NAME.avsc, the schema;
+writers/NAME.avro, the record in Confluent framing, its id the case's place from 1 on; writers/NAME.expected.avro, what it
+means, in our schema and single-object framing: as fastavro resolves the one schema to the other, or where it cannot
+(aliases of the writer, types that are accepted beyond Avro's rules), as `expected` of the case says.
 """
 import io
 import json
@@ -33,22 +38,32 @@ def branch(schema, value):
     return {str: "string", bool: "boolean", int: "long", float: "double"}[type(value)]
 
 
-def to_avro(schema, value):
-    """The Python value that fastavro writes."""
+def to_bytes(schema, value):
+    return value.encode() if schema == "bytes" or isinstance(schema, dict) and schema["type"] == "fixed" else value
+
+
+def to_avro(schema, value, named=None):
+    """The Python value that fastavro writes. named: the types of writers that were seen, for where their names stand."""
+    named = {} if named is None else named
     schema = branch(schema, value)
+    schema = named.get(schema, schema) if isinstance(schema, str) else schema
     if not isinstance(schema, dict):
-        return value
+        return to_bytes(schema, value)
+    if "name" in schema:
+        named[schema["name"]] = schema
     if schema["type"] == "record":
-        return {field["name"]: to_avro(field["type"], value[field["name"]]) for field in schema["fields"]}
+        return {field["name"]: to_avro(field["type"], value[field["name"]], named) for field in schema["fields"]}
     if schema["type"] == "array":
-        return [to_avro(schema["items"], item) for item in value]
+        return [to_avro(schema["items"], item, named) for item in value]
     if schema.get("logicalType") == "decimal":
         return Decimal(value)
-    if schema.get("logicalType") == "timestamp-micros":
+    if schema["type"] == "map":
+        return {name: to_avro(schema["values"], member, named) for name, member in value.items()}
+    if schema.get("logicalType") in ("timestamp-micros", "timestamp-millis"):
         date, fraction = value[:-1].split(".") if "." in value else (value[:-1], "0")
         time = datetime.fromisoformat(date).replace(tzinfo=timezone.utc)
         return time + timedelta(microseconds=int(fraction.ljust(6, "0")))
-    return value
+    return to_bytes(schema, value)
 
 
 def time_text(text):
@@ -106,6 +121,28 @@ def to_json(schema, value):
     return string_text(value)
 
 
+def encode(schema, record):
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, fastavro.parse_schema(schema), record)
+    return body.getvalue()
+
+
+def make_writers(schemas, headers):
+    (here / "writers").mkdir(exist_ok=True)
+    for number, case in enumerate(json.loads((here / "writers.json").read_text()), 1):
+        writer, reader = case["schema"], schemas[case["reader"]]
+        body = encode(writer, to_avro(writer, case["record"]))
+        if "expected" in case:
+            meant = to_avro(reader, case["expected"])
+        else:
+            meant = fastavro.schemaless_reader(
+                io.BytesIO(body), fastavro.parse_schema(writer), fastavro.parse_schema(reader))
+        path = here / "writers" / case["name"]
+        path.with_suffix(".avsc").write_text(json.dumps(writer, indent=2, ensure_ascii=False) + "\n")
+        path.with_suffix(".avro").write_bytes(b"\0" + number.to_bytes(4, "big") + body)
+        path.with_suffix(".expected.avro").write_bytes(b"\xc3\x01" + headers[case["reader"]] + encode(reader, meant))
+
+
 def main():
     schemas = {path.stem: json.loads(path.read_text()) for path in sorted(here.parent.glob("*.avsc"))}
     headers = {}
@@ -116,10 +153,10 @@ def main():
             print(headers[name].hex(), canonical, file=out)
     for case in json.loads((here / "records.json").read_text()):
         schema = schemas[case["schema"]]
-        body = io.BytesIO()
-        fastavro.schemaless_writer(body, fastavro.parse_schema(schema), to_avro(schema, case["record"]))
-        (here / f"{case['name']}.avro").write_bytes(b"\xc3\x01" + headers[case["schema"]] + body.getvalue())
+        body = encode(schema, to_avro(schema, case["record"]))
+        (here / f"{case['name']}.avro").write_bytes(b"\xc3\x01" + headers[case["schema"]] + body)
         (here / f"{case['name']}.json").write_text(to_json(schema, case["record"]) + "\n")
+    make_writers(schemas, headers)
 
 
 if __name__ == "__main__":

@@ -485,9 +485,11 @@ static void run_worker(struct quiet_world *world)
 	atomic_store(&taken_by_qsort_count, 0);
 	for (size_t i = 0; i < LANES; i++)
 		arena_init(&world->scratch[i], 1 << 20);
-	world->worker = worker_new(&config, &source, &store, &publish);
+	struct decoder *decoder = decoder_new();
+	world->worker = worker_new(&config, decoder, &source, &store, &publish);
 	enum outcome outcome = worker_run(world->worker, &failure);
 	worker_free(world->worker);
+	decoder_free(decoder);
 	for (size_t i = 0; i < LANES; i++)
 		arena_release(&world->scratch[i]);
 	if (outcome != OUTCOME_OK)

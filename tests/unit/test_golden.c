@@ -17,8 +17,8 @@
 
 static struct decoder *decoder;
 static struct arena arena;
-static const struct encoding avro = {FORMAT_AVRO, false, {"credits.usage", "credits.commands"}};
-static const struct encoding json = {FORMAT_JSON, false, {"credits.usage", "credits.commands"}};
+static const struct encoding avro = {FORMAT_AVRO, false, {"credits.usage", "credits.commands"}, {0}};
+static const struct encoding json = {FORMAT_JSON, false, {"credits.usage", "credits.commands"}, {0}};
 
 static int set_up(void **state)
 {

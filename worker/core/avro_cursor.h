@@ -13,7 +13,7 @@
 
 #include "drawdown/text.h"
 
-#define CURSOR_ITEMS_MAX (256 * 1024) /* of all arrays and maps of one record: items may take no bytes at all */
+#define CURSOR_ITEMS_MAX (256 * 1024) /* items of arrays and maps, records, nulls: what may take no bytes at all */
 #define CURSOR_DEPTH_MAX 64
 
 struct cursor {
@@ -39,6 +39,11 @@ static inline bool cursor_refuse(struct cursor *cursor, const char *problem)
 /* A zigzag varint of at most 10 bytes. */
 static inline bool cursor_take_long(struct cursor *cursor, int64_t *ret_value)
 {
+	if (cursor->at != cursor->end && *cursor->at < 0x80) {
+		uint64_t byte = *cursor->at++;
+		*ret_value = (int64_t)(byte >> 1 ^ -(byte & 1));
+		return true;
+	}
 	uint64_t bits = 0;
 	for (unsigned shift = 0; shift < 70; shift += 7) {
 		if (cursor->at == cursor->end)
@@ -138,6 +143,15 @@ static inline bool cursor_take_index(struct cursor *cursor, size_t count, size_t
 	return true;
 }
 
+/* Counts what takes no bytes against the bound. */
+static inline bool cursor_take_empty(struct cursor *cursor, size_t count)
+{
+	if (count > cursor->items_left)
+		return cursor_refuse(cursor, "has too many items");
+	cursor->items_left -= count;
+	return true;
+}
+
 /* The next block of an array or map; 0: that was the last. Counts its items against the bound. */
 static inline bool cursor_take_block(struct cursor *cursor, size_t *ret_count)
 {
@@ -151,11 +165,8 @@ static inline bool cursor_take_block(struct cursor *cursor, size_t *ret_count)
 			return cursor_refuse(cursor, "has a block size out of range");
 		count = count == INT64_MIN ? INT64_MAX : -count;
 	}
-	if ((uint64_t)count > cursor->items_left)
-		return cursor_refuse(cursor, "has too many items");
-	cursor->items_left -= (size_t)count;
 	*ret_count = (size_t)count;
-	return true;
+	return cursor_take_empty(cursor, (size_t)count);
 }
 
 #endif

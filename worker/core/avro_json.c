@@ -15,8 +15,21 @@ struct printer {
 
 static bool print_value(struct printer *printer, const struct schema *schema);
 
+/* As the plan counts them: the record itself, and its fields that take no bytes. */
+static size_t count_empty(const struct schema *schema)
+{
+	size_t count = 1;
+	for (size_t i = 0; i < schema->count; i++) {
+		const struct schema *field = schema->fields[i].schema;
+		count += field->type == SCHEMA_NULL || (field->type == SCHEMA_FIXED && field->size == 0);
+	}
+	return count;
+}
+
 static bool print_record(struct printer *printer, const struct schema *schema)
 {
+	if (!cursor_take_empty(&printer->cursor, count_empty(schema)))
+		return false;
 	buffer_put_byte(&printer->buffer, '{');
 	for (size_t i = 0; i < schema->count; i++) {
 		json_put_name(&printer->buffer, schema->fields[i].name);

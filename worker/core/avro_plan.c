@@ -6,46 +6,11 @@
 #include <stdio.h>
 
 #include "avro_cursor.h"
+#include "avro_steps.h"
 
-enum plan_step {
-	STEP_NULL,
-	STEP_BOOLEAN,
-	STEP_INT,
-	STEP_LONG,
-	STEP_FLOAT,
-	STEP_DOUBLE,
-	STEP_STRING, /* bytes too, where nobody wants them */
-	STEP_FIXED,
-	STEP_DECIMAL,
-	STEP_MILLIS,
-	STEP_MICROS,
-	STEP_ENUM,
-	STEP_RECORD,
-	STEP_UNION,
-	STEP_ARRAY,
-	STEP_MAP,
-	STEP_THRESHOLDS,
-};
-
-struct plan_child {
-	const struct plan *plan;
-	enum field field; /* of a record: where the value goes */
-	struct text name;
-};
-
-/* Knows no field of its own, so that one plan serves every place where the schema stands. */
-struct plan {
-	enum plan_step step;
-	unsigned scale;
-	size_t size;
-	size_t count;			   /* of children or symbols; of a leaf: whether it is fixed */
-	const struct plan_child *children; /* fields of a record, branches of a union, the item of an array or map */
-	const struct text *symbols;
-};
-
-/* What a field may be in a schema. */
+/* What a value is to become. */
 enum expectation {
-	EXPECT_ANYTHING,
+	EXPECT_ANYTHING, /* it is passed over */
 	EXPECT_TEXT,
 	EXPECT_AMOUNT,
 	EXPECT_INSTANT,
@@ -58,13 +23,13 @@ enum expectation {
 	EXPECT_THRESHOLD,
 };
 
-/* Which fields a record's names are looked up in. */
-enum scope {
-	SCOPE_NONE,
-	SCOPE_TOP,
-	SCOPE_COST,
-	SCOPE_THRESHOLD,
+struct target {
+	enum field field;
+	enum expectation expectation;
+	const struct schema *reader; /* our type for it; NULL where it is passed over */
 };
+
+static const struct target passed_over_target = {FIELD_NONE, EXPECT_ANYTHING, NULL};
 
 /* A record that is passed over: compiled once, also where it contains itself. */
 struct passed_over {
@@ -79,6 +44,15 @@ struct compiler {
 	const struct passed_over *passed_over;
 	unsigned depth;
 };
+
+__attribute__((format(printf, 2, 3))) static void *refuse(struct compiler *compiler, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)vsnprintf(compiler->error->text, sizeof compiler->error->text, format, arguments);
+	va_end(arguments);
+	return NULL;
+}
 
 static enum expectation expectation_of(enum field field)
 {
@@ -108,11 +82,39 @@ static enum expectation expectation_of(enum field field)
 		return EXPECT_COST;
 	case FIELD_THRESHOLDS:
 		return EXPECT_THRESHOLDS;
-	case FIELD_NONE:
-		return EXPECT_ANYTHING;
 	default:
 		return EXPECT_TEXT;
 	}
+}
+
+static const char *expectation_text(enum expectation expectation)
+{
+	static const char *const texts[] = {
+		[EXPECT_ANYTHING] = "anything",
+		[EXPECT_TEXT] = "a string, an enum or bytes",
+		[EXPECT_AMOUNT] = "a decimal of a scale up to 12, an int, a long or a string",
+		[EXPECT_INSTANT] = "a timestamp-millis, a timestamp-micros or a string",
+		[EXPECT_INTEGER] = "an int or a long",
+		[EXPECT_BOOLEAN] = "a boolean",
+		[EXPECT_MEMBERS] = "a map",
+		[EXPECT_MEMBER] = "a map of strings, enums, bytes, booleans, ints, longs, floats or doubles",
+		[EXPECT_COST] = "a record",
+		[EXPECT_THRESHOLDS] = "an array of records",
+		[EXPECT_THRESHOLD] = "an array of records",
+	};
+	return texts[expectation];
+}
+
+static bool is_whole_number(const struct schema *schema)
+{
+	return schema->logical == LOGICAL_NONE && (schema->type == SCHEMA_INT || schema->type == SCHEMA_LONG);
+}
+
+/* Whether bytes are UTF-8 is seen in each record. */
+static bool is_text(const struct schema *schema)
+{
+	return schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM ||
+	       (schema->type == SCHEMA_BYTES && schema->logical == LOGICAL_NONE);
 }
 
 static bool is_acceptable(const struct schema *schema, enum expectation expectation)
@@ -121,22 +123,22 @@ static bool is_acceptable(const struct schema *schema, enum expectation expectat
 	case EXPECT_ANYTHING:
 		return true;
 	case EXPECT_TEXT:
-		return schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM;
+		return is_text(schema);
 	case EXPECT_AMOUNT:
-		return schema->logical == LOGICAL_DECIMAL && schema->scale <= CREDIT_SCALE;
+		return (schema->logical == LOGICAL_DECIMAL && schema->scale <= CREDIT_SCALE) ||
+		       is_whole_number(schema) || schema->type == SCHEMA_STRING;
 	case EXPECT_INSTANT:
-		return schema->logical == LOGICAL_TIMESTAMP_MICROS || schema->logical == LOGICAL_TIMESTAMP_MILLIS;
+		return schema->logical == LOGICAL_TIMESTAMP_MICROS || schema->logical == LOGICAL_TIMESTAMP_MILLIS ||
+		       schema->type == SCHEMA_STRING;
 	case EXPECT_INTEGER:
-		return schema->logical == LOGICAL_NONE && (schema->type == SCHEMA_INT || schema->type == SCHEMA_LONG);
+		return is_whole_number(schema);
 	case EXPECT_BOOLEAN:
 		return schema->type == SCHEMA_BOOLEAN;
 	case EXPECT_MEMBERS:
 		return schema->type == SCHEMA_MAP;
 	case EXPECT_MEMBER:
-		return schema->logical == LOGICAL_NONE &&
-		       (schema->type == SCHEMA_STRING || schema->type == SCHEMA_ENUM ||
-			       schema->type == SCHEMA_BOOLEAN || schema->type == SCHEMA_INT ||
-			       schema->type == SCHEMA_LONG || schema->type == SCHEMA_DOUBLE);
+		return is_text(schema) || is_whole_number(schema) || schema->type == SCHEMA_BOOLEAN ||
+		       schema->type == SCHEMA_FLOAT || schema->type == SCHEMA_DOUBLE;
 	case EXPECT_THRESHOLDS:
 		return schema->type == SCHEMA_ARRAY;
 	case EXPECT_COST:
@@ -146,42 +148,163 @@ static bool is_acceptable(const struct schema *schema, enum expectation expectat
 	return false;
 }
 
-static const struct plan *compile(
-	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope);
-
-__attribute__((format(printf, 2, 3))) static void *refuse(struct compiler *compiler, const char *format, ...)
+/* What one should know of a type that was refused, besides its name. */
+static const char *remark_on(const struct schema *schema, enum expectation expectation)
 {
-	va_list arguments;
-	va_start(arguments, format);
-	(void)vsnprintf(compiler->error->text, sizeof compiler->error->text, format, arguments);
-	va_end(arguments);
+	switch (schema->logical) {
+	case LOGICAL_TIMESTAMP_MILLIS:
+		return " (timestamp-millis)";
+	case LOGICAL_TIMESTAMP_MICROS:
+		return " (timestamp-micros)";
+	case LOGICAL_OTHER:
+		return " of another logical type";
+	case LOGICAL_DECIMAL:
+		return expectation == EXPECT_AMOUNT ? " (decimal of a larger scale)" : " (decimal)";
+	case LOGICAL_NONE:
+		break;
+	}
+	if (expectation == EXPECT_AMOUNT && (schema->type == SCHEMA_FLOAT || schema->type == SCHEMA_DOUBLE))
+		return ", which is not exact";
+	return expectation == EXPECT_INSTANT && schema->type == SCHEMA_LONG ? ", which has no unit" : "";
+}
+
+static const struct plan *refuse_type(
+	struct compiler *compiler, const struct schema *schema, const struct target *target)
+{
+	return refuse(compiler, "%s has the type %s%s; it can be %s", field_name(target->field),
+		schema_type_name(schema->type), remark_on(schema, target->expectation),
+		expectation_text(target->expectation));
+}
+
+static const struct plan *compile(struct compiler *compiler, const struct schema *schema, const struct target *target);
+
+/* Our type without null and around it: [null, X] -> X, array of X -> X. */
+static const struct schema *core_of(const struct schema *schema)
+{
+	while (schema->type == SCHEMA_UNION || schema->type == SCHEMA_ARRAY) {
+		if (schema->type == SCHEMA_ARRAY)
+			schema = schema->items;
+		else
+			schema = schema->branches[schema->branches[0]->type == SCHEMA_NULL];
+	}
+	return schema;
+}
+
+static bool has_alias(const struct aliases *aliases, struct text name)
+{
+	for (size_t i = 0; i < aliases->count; i++)
+		if (text_equal(aliases->names[i], name))
+			return true;
+	return false;
+}
+
+/* Our field that the writer's is, or NULL. */
+static const struct schema_field *find_ours(const struct schema *reader, const struct schema_field *theirs)
+{
+	for (size_t i = 0; i < reader->count; i++)
+		if (text_equal(reader->fields[i].name, theirs->name))
+			return &reader->fields[i];
+	for (size_t i = 0; i < reader->count; i++)
+		if (has_alias(&reader->fields[i].aliases, theirs->name))
+			return &reader->fields[i];
+	for (size_t i = 0; i < reader->count; i++)
+		if (has_alias(&theirs->aliases, reader->fields[i].name))
+			return &reader->fields[i];
 	return NULL;
 }
 
-static enum field find_in_scope(enum scope scope, struct text name)
+static enum field find_field(enum expectation expectation, struct text name)
 {
-	if (scope == SCOPE_COST)
+	if (expectation == EXPECT_COST)
 		return field_find_in_cost(name);
-	if (scope == SCOPE_THRESHOLD)
-		return field_find_in_threshold(name);
-	enum field field = scope == SCOPE_TOP ? field_find(name) : FIELD_NONE;
-	return field == FIELD_TYPE ? FIELD_NONE : field; /* the record's name says the kind */
+	return expectation == EXPECT_THRESHOLD ? field_find_in_threshold(name) : field_find(name);
 }
 
-static bool compile_fields(
-	struct compiler *compiler, const struct schema *schema, enum scope scope, struct plan_child *children)
+static struct target target_of(const struct schema_field *ours, enum expectation outer)
+{
+	if (!ours)
+		return passed_over_target;
+	enum field field = find_field(outer, ours->name);
+	assert(field != FIELD_NONE); /* or our schema has a field that nobody reads */
+	return (struct target){field, expectation_of(field), core_of(ours->schema)};
+}
+
+/* Where only null is beside it, the plan of a union is that of its other branch. */
+static void set_child(struct plan_child *child, const struct plan *plan)
+{
+	child->plan = plan;
+	child->null_index = NULL_NOWHERE;
+	for (int i = 0; plan->step == STEP_UNION && plan->count == 2 && i < 2; i++) {
+		if (plan->children[i].plan->step == STEP_NULL) {
+			child->null_index = i;
+			child->plan = plan->children[1 - i].plan;
+		}
+	}
+	child->step = child->plan->step;
+}
+
+static int slot_of(enum field field, enum expectation outer)
+{
+	return outer == EXPECT_THRESHOLD ? field - FIELD_THRESHOLD_AMOUNT : field;
+}
+
+static size_t count_empty(const struct plan *plan)
+{
+	size_t count = 1;
+	for (size_t i = 0; i < plan->count; i++) {
+		const struct plan_child *child = &plan->children[i];
+		bool takes_bytes =
+			child->null_index != NULL_NOWHERE ||
+			(child->plan->step != STEP_NULL && (child->plan->step != STEP_FIXED || child->plan->size > 0));
+		count += !takes_bytes;
+	}
+	return count;
+}
+
+static size_t count_theirs(const struct schema *schema, const struct schema *reader, const struct schema_field *ours)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < schema->count; i++)
+		count += find_ours(reader, &schema->fields[i]) == ours;
+	return count;
+}
+
+/* What the writer lacks has our default: that of a field that is not given. */
+static bool compile_absent(
+	struct compiler *compiler, const struct schema *schema, const struct target *target, struct plan *plan)
+{
+	const struct schema *reader = target->reader;
+	int *absent = arena_alloc_array(compiler->arena, reader->count, sizeof *absent);
+	plan->absent = absent;
+	for (size_t i = 0; i < reader->count; i++) {
+		const struct schema_field *ours = &reader->fields[i];
+		enum field field = find_field(target->expectation, ours->name);
+		size_t count = count_theirs(schema, reader, ours);
+		if (count > 1)
+			return refuse(compiler, "two fields of the schema are %s, by name or alias", field_name(field));
+		if (count == 0 && !ours->has_default)
+			return refuse(compiler, "the schema has no %s, which is required", field_name(field));
+		if (count == 0)
+			absent[plan->absent_count++] = slot_of(field, target->expectation);
+	}
+	return true;
+}
+
+static bool compile_fields(struct compiler *compiler, const struct schema *schema, const struct target *target,
+	struct plan_child *children)
 {
 	for (size_t i = 0; i < schema->count; i++) {
-		struct text name = schema->fields[i].name;
-		enum field field = find_in_scope(scope, name);
-		const struct plan *plan = compile(compiler, schema->fields[i].schema, expectation_of(field),
-			field == FIELD_COST ? SCOPE_COST : SCOPE_NONE);
-		if (!plan) {
-			if (!compiler->error->text[0])
-				refuse(compiler, "%s has a type that it cannot have", field_name(field));
+		const struct schema_field *theirs = &schema->fields[i];
+		struct target field =
+			target_of(target->reader ? find_ours(target->reader, theirs) : NULL, target->expectation);
+		const struct plan *plan = compile(compiler, theirs->schema, &field);
+		if (!plan)
 			return false;
-		}
-		children[i] = (struct plan_child){plan, field, name};
+		children[i].name = theirs->name;
+		children[i].field = field.field;
+		children[i].slot =
+			target->expectation == EXPECT_THRESHOLD ? field.field - FIELD_THRESHOLD_AMOUNT : field.field;
+		set_child(&children[i], plan);
 	}
 	return true;
 }
@@ -194,31 +317,39 @@ static const struct plan *find_passed_over(const struct compiler *compiler, cons
 	return NULL;
 }
 
-static const struct plan *compile_record(struct compiler *compiler, const struct schema *schema, enum scope scope)
+static const struct plan *compile_record(
+	struct compiler *compiler, const struct schema *schema, const struct target *target)
 {
-	const struct plan *known = scope == SCOPE_NONE ? find_passed_over(compiler, schema) : NULL;
+	const struct plan *known = target->reader ? NULL : find_passed_over(compiler, schema);
 	if (known)
 		return known;
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *children = arena_zero_array(compiler->arena, schema->count, sizeof *children);
-	*plan = (struct plan){.step = STEP_RECORD, .count = schema->count, .children = children};
-	if (scope == SCOPE_NONE) {
+	*plan = (struct plan){.step = STEP_RECORD,
+		.is_threshold = target->expectation == EXPECT_THRESHOLD,
+		.count = schema->count,
+		.children = children};
+	if (!target->reader) {
 		struct passed_over *note = arena_alloc(compiler->arena, sizeof *note);
 		*note = (struct passed_over){schema, plan, compiler->passed_over};
 		compiler->passed_over = note;
 	}
-	return compile_fields(compiler, schema, scope, children) ? plan : NULL;
+	if (target->reader && !compile_absent(compiler, schema, target, plan))
+		return NULL;
+	if (!compile_fields(compiler, schema, target, children))
+		return NULL;
+	plan->empty_count = count_empty(plan);
+	return plan;
 }
 
 static const struct plan *compile_union(
-	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
+	struct compiler *compiler, const struct schema *schema, const struct target *target)
 {
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *children = arena_zero_array(compiler->arena, schema->count, sizeof *children);
 	*plan = (struct plan){.step = STEP_UNION, .count = schema->count, .children = children};
 	for (size_t i = 0; i < schema->count; i++) {
-		children[i] = (struct plan_child){
-			.plan = compile(compiler, schema->branches[i], expectation, scope), .field = FIELD_NONE};
+		children[i].plan = compile(compiler, schema->branches[i], target);
 		if (!children[i].plan)
 			return NULL;
 	}
@@ -226,28 +357,26 @@ static const struct plan *compile_union(
 }
 
 static const struct plan *compile_items(
-	struct compiler *compiler, const struct schema *schema, enum expectation expectation)
+	struct compiler *compiler, const struct schema *schema, const struct target *target)
 {
 	struct plan *plan = arena_zero_array(compiler->arena, 1, sizeof *plan);
 	struct plan_child *child = arena_zero_array(compiler->arena, 1, sizeof *child);
-	child->field = FIELD_NONE;
+	struct target item = *target;
+	plan->step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY;
 	plan->count = 1;
 	plan->children = child;
-	switch (expectation) {
-	case EXPECT_MEMBERS:
-		plan->step = STEP_MAP;
-		child->plan = compile(compiler, schema->items, EXPECT_MEMBER, SCOPE_NONE);
-		break;
-	case EXPECT_THRESHOLDS:
+	if (target->expectation == EXPECT_MEMBERS)
+		item.expectation = EXPECT_MEMBER;
+	if (target->expectation == EXPECT_THRESHOLDS) {
+		item.expectation = EXPECT_THRESHOLD;
 		plan->step = STEP_THRESHOLDS;
-		child->plan = compile(compiler, schema->items, EXPECT_THRESHOLD, SCOPE_THRESHOLD);
-		break;
-	default:
-		plan->step = schema->type == SCHEMA_MAP ? STEP_MAP : STEP_ARRAY;
-		child->plan = compile(compiler, schema->items, EXPECT_ANYTHING, SCOPE_NONE);
-		break;
 	}
-	return child->plan ? plan : NULL;
+	child->field = item.field;
+	const struct plan *item_plan = compile(compiler, schema->items, &item);
+	if (!item_plan)
+		return NULL;
+	set_child(child, item_plan);
+	return plan;
 }
 
 static enum plan_step leaf_step(const struct schema *schema)
@@ -280,241 +409,49 @@ static const struct plan *compile_leaf(struct compiler *compiler, const struct s
 	*plan = (struct plan){
 		.step = leaf_step(schema),
 		.scale = schema->scale,
+		.is_fixed = schema->type == SCHEMA_FIXED,
 		.size = schema->type == SCHEMA_FIXED ? schema->size : 0,
-		.count = schema->type == SCHEMA_ENUM ? schema->count : schema->type == SCHEMA_FIXED,
+		.count = schema->type == SCHEMA_ENUM ? schema->count : 0,
 		.symbols = schema->symbols,
 	};
 	return plan;
 }
 
 static const struct plan *compile_schema(
-	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
+	struct compiler *compiler, const struct schema *schema, const struct target *target)
 {
 	if (schema->type == SCHEMA_UNION)
-		return compile_union(compiler, schema, expectation, scope);
-	/* null is "not given", wherever a field may be left out */
-	if (schema->type != SCHEMA_NULL && !is_acceptable(schema, expectation))
-		return NULL;
+		return compile_union(compiler, schema, target);
+	/* null is "not given", wherever it stands */
+	if (schema->type != SCHEMA_NULL && !is_acceptable(schema, target->expectation))
+		return refuse_type(compiler, schema, target);
 	switch (schema->type) {
 	case SCHEMA_RECORD:
-		return compile_record(compiler, schema, scope);
+		return compile_record(compiler, schema, target);
 	case SCHEMA_ARRAY:
 	case SCHEMA_MAP:
-		return compile_items(compiler, schema, expectation);
+		return compile_items(compiler, schema, target);
 	default:
 		return compile_leaf(compiler, schema);
 	}
 }
 
-static const struct plan *compile(
-	struct compiler *compiler, const struct schema *schema, enum expectation expectation, enum scope scope)
+static const struct plan *compile(struct compiler *compiler, const struct schema *schema, const struct target *target)
 {
 	if (compiler->depth == CURSOR_DEPTH_MAX)
-		return refuse(compiler, "the schema is nested too deep");
+		return refuse(compiler, "the schema is nested deeper than %d levels", CURSOR_DEPTH_MAX);
 	compiler->depth++;
-	const struct plan *plan = compile_schema(compiler, schema, expectation, scope);
+	const struct plan *plan = compile_schema(compiler, schema, target);
 	compiler->depth--;
 	return plan;
 }
 
-const struct plan *plan_compile(const struct schema *record, struct arena *arena, struct schema_error *reterr)
+const struct plan *plan_compile(
+	const struct schema *writer, const struct schema *reader, struct arena *arena, struct schema_error *reterr)
 {
 	struct compiler compiler = {.arena = arena, .error = reterr};
-	reterr->text[0] = '\0';
-	if (record->type != SCHEMA_RECORD)
-		return refuse(&compiler, "the schema is not a record");
-	return compile_record(&compiler, record, SCOPE_TOP);
-}
-
-/* One run over one record. */
-struct run {
-	struct cursor cursor;
-	struct fields *fields;
-	unsigned depth;
-};
-
-static bool run_step(struct run *run, const struct plan *plan, struct value *ret_value, struct members *ret_members);
-
-static bool run_record(struct run *run, const struct plan *plan)
-{
-	struct value unwanted;
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_child *child = &plan->children[i];
-		struct value *value = child->field == FIELD_NONE ? &unwanted : &run->fields->values[child->field];
-		if (!run_step(run, child->plan, value, fields_members(run->fields, child->field))) {
-			if (!run->cursor.problem_field.data)
-				run->cursor.problem_field =
-					child->field == FIELD_NONE ? child->name : text_of(field_name(child->field));
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool run_items(struct run *run, const struct plan *plan, struct members *members)
-{
-	size_t count;
-	const struct plan *item = plan->children[0].plan;
-	do {
-		if (!cursor_take_block(&run->cursor, &count))
-			return false;
-		for (size_t i = 0; i < count; i++) {
-			struct member unwanted;
-			struct member *member = members ? members_append(members) : NULL;
-			if (!member)
-				member = &unwanted;
-			if (plan->step == STEP_MAP && !cursor_take_sized(&run->cursor, &member->name))
-				return false;
-			if (!run_step(run, item, &member->value, NULL))
-				return false;
-		}
-	} while (count > 0);
-	return true;
-}
-
-static bool run_thresholds(struct run *run, const struct plan *plan)
-{
-	size_t count;
-	do {
-		if (!cursor_take_block(&run->cursor, &count))
-			return false;
-		for (size_t i = 0; i < count; i++) {
-			struct value value;
-			fields_begin_threshold(run->fields);
-			if (!run_step(run, plan->children[0].plan, &value, NULL))
-				return false;
-			fields_append_threshold(run->fields, value.type);
-		}
-	} while (count > 0);
-	return true;
-}
-
-static bool run_decimal(struct run *run, const struct plan *plan, struct value *ret_value)
-{
-	struct text bytes;
-	bool is_fixed = plan->count > 0;
-	if (is_fixed ? !cursor_take_bytes(&run->cursor, plan->size, &bytes) : !cursor_take_sized(&run->cursor, &bytes))
-		return false;
-	if (bytes.size == 0)
-		return cursor_refuse(&run->cursor, "has a decimal without bytes");
-	bool fits = credit_from_bytes((const uint8_t *)bytes.data, bytes.size, plan->scale, &ret_value->credit);
-	ret_value->type = fits ? VALUE_CREDIT : VALUE_CREDIT_RANGE;
-	return true;
-}
-
-static bool run_instant(struct run *run, int64_t unit, struct value *ret_value)
-{
-	int64_t time;
-	if (!cursor_take_long(&run->cursor, &time))
-		return false;
-	ret_value->type = VALUE_INSTANT;
-	if (__builtin_mul_overflow(time, unit, &ret_value->instant))
-		ret_value->instant = INSTANT_NONE; /* refused as out of range */
-	return true;
-}
-
-static bool run_union(struct run *run, const struct plan *plan, struct value *ret_value, struct members *ret_members)
-{
-	size_t index;
-	return cursor_take_index(&run->cursor, plan->count, &index) &&
-	       run_step(run, plan->children[index].plan, ret_value, ret_members);
-}
-
-static bool run_enum(struct run *run, const struct plan *plan, struct value *ret_value)
-{
-	size_t index;
-	if (!cursor_take_index(&run->cursor, plan->count, &index))
-		return false;
-	ret_value->type = VALUE_STRING;
-	ret_value->text = plan->symbols[index];
-	return true;
-}
-
-static bool run_leaf(struct run *run, const struct plan *plan, struct value *ret_value)
-{
-	switch (plan->step) {
-	case STEP_NULL:
-		ret_value->type = VALUE_ABSENT;
-		return true;
-	case STEP_BOOLEAN:
-		ret_value->type = VALUE_BOOLEAN;
-		return cursor_take_boolean(&run->cursor, &ret_value->boolean);
-	case STEP_INT:
-		ret_value->type = VALUE_INTEGER;
-		return cursor_take_int(&run->cursor, &ret_value->integer);
-	case STEP_LONG:
-		ret_value->type = VALUE_INTEGER;
-		return cursor_take_long(&run->cursor, &ret_value->integer);
-	case STEP_FLOAT:
-		ret_value->type = VALUE_DOUBLE;
-		return cursor_take_float(&run->cursor, &ret_value->real);
-	case STEP_DOUBLE:
-		ret_value->type = VALUE_DOUBLE;
-		return cursor_take_double(&run->cursor, &ret_value->real);
-	case STEP_STRING:
-		ret_value->type = VALUE_STRING;
-		return cursor_take_sized(&run->cursor, &ret_value->text);
-	case STEP_FIXED:
-		ret_value->type = VALUE_OTHER;
-		return cursor_take_bytes(&run->cursor, plan->size, &ret_value->text);
-	default:
-		break;
-	}
-	assert(plan->step == STEP_ENUM);
-	return run_enum(run, plan, ret_value);
-}
-
-/* Records, arrays and maps: what can contain itself. */
-static bool run_nested(struct run *run, const struct plan *plan, struct value *ret_value, struct members *ret_members)
-{
-	if (run->depth == CURSOR_DEPTH_MAX)
-		return cursor_refuse(&run->cursor, "is nested too deep");
-	run->depth++;
-	bool ok;
-	if (plan->step == STEP_RECORD) {
-		ret_value->type = VALUE_OBJECT;
-		ok = run_record(run, plan);
-	} else if (plan->step == STEP_THRESHOLDS) {
-		ret_value->type = VALUE_LIST;
-		ok = run_thresholds(run, plan);
-	} else {
-		ret_value->type = ret_members ? VALUE_MEMBERS : VALUE_OTHER;
-		ok = run_items(run, plan, ret_members);
-	}
-	run->depth--;
-	return ok;
-}
-
-static bool run_step(struct run *run, const struct plan *plan, struct value *ret_value, struct members *ret_members)
-{
-	switch (plan->step) {
-	case STEP_DECIMAL:
-		return run_decimal(run, plan, ret_value);
-	case STEP_MILLIS:
-		return run_instant(run, INSTANT_MILLISECOND, ret_value);
-	case STEP_MICROS:
-		return run_instant(run, 1, ret_value);
-	case STEP_UNION:
-		return run_union(run, plan, ret_value, ret_members);
-	case STEP_RECORD:
-	case STEP_ARRAY:
-	case STEP_MAP:
-	case STEP_THRESHOLDS:
-		return run_nested(run, plan, ret_value, ret_members);
-	default:
-		return run_leaf(run, plan, ret_value);
-	}
-}
-
-bool plan_run(const struct plan *plan, struct text bytes, struct fields *ret_fields, struct defect *ret_defect)
-{
-	struct run run = {.cursor = cursor_of(bytes), .fields = ret_fields};
-	fields_init(ret_fields);
-	if (!run_record(&run, plan))
-		return defect_fill(ret_defect, "malformed_avro", "%.*s %s", TEXT_ARGS(run.cursor.problem_field),
-			run.cursor.problem);
-	if (run.cursor.at != run.cursor.end)
-		return defect_fill(
-			ret_defect, "malformed_avro", "%td bytes follow the record", run.cursor.end - run.cursor.at);
-	return true;
+	const struct target target = {FIELD_NONE, EXPECT_ANYTHING, reader};
+	if (writer->type != SCHEMA_RECORD)
+		return refuse(&compiler, "the schema is no record");
+	return compile_record(&compiler, writer, &target);
 }

@@ -32,16 +32,29 @@ enum schema_type {
 };
 
 enum schema_logical {
-	LOGICAL_NONE, /* or one that we do not know: the plain type counts */
+	LOGICAL_NONE,
+	LOGICAL_OTHER, /* one that we do not know, or that does not fit: the bytes are those of the plain type */
 	LOGICAL_DECIMAL,
 	LOGICAL_TIMESTAMP_MILLIS,
 	LOGICAL_TIMESTAMP_MICROS,
 };
 
+/* Limits on one schema. */
+#define SCHEMA_PARTS_MAX 4096	  /* types, fields, symbols, branches, aliases */
+#define SCHEMA_ATTRIBUTES_MAX 256 /* of one type or field */
+#define SCHEMA_NAME_SIZE_MAX 512  /* bytes of a full name */
+
 struct schema;
+
+struct aliases {
+	struct text *names; /* full ones of a type */
+	size_t count;
+};
 
 struct schema_field {
 	struct text name;
+	struct aliases aliases;
+	bool has_default;
 	const struct schema *schema;
 };
 
@@ -50,8 +63,9 @@ struct schema {
 	enum schema_logical logical;
 	unsigned scale;	  /* of a decimal */
 	struct text name; /* full name of a record, enum or fixed */
-	size_t size;	  /* of a fixed */
-	size_t count;	  /* of fields, symbols or branches */
+	struct aliases aliases;
+	size_t size;  /* of a fixed */
+	size_t count; /* of fields, symbols or branches */
 	struct schema_field *fields;
 	struct text *symbols;
 	const struct schema **branches;
@@ -59,10 +73,11 @@ struct schema {
 };
 
 struct schema_error {
-	char text[160];
+	char text[256];
 };
 
-/* NULL where it is not a valid schema. Not thread-safe: avro-c checks it first. */
+/* NULL where it is not a valid schema, or beyond the limits. Nothing of the text is kept. Any thread may call it; avro-c
+ * checks what we have read. */
 const struct schema *schema_parse(struct text json, struct arena *arena, struct schema_error *reterr);
 
 /* "bytes", "record": the type's name. */

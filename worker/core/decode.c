@@ -1,58 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drawdown/decode.h"
 
-#include <assert.h>
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "avro_cursor.h"
 #include "avro_files.h"
 #include "avro_json.h"
-#include "avro_plan.h"
-#include "avro_schema.h"
 #include "decode_json.h"
+#include "decode_known.h"
+#include "decode_table.h"
 #include "fields.h"
 
-#define SCHEMAS_MAX 64
 #define SINGLE_OBJECT_HEADER_SIZE 10 /* 0xC3 0x01, fingerprint */
-
-struct known_schema {
-	uint64_t fingerprint;
-	const struct schema *schema;
-	enum event_kind kind;
-	const struct plan *plan; /* NULL: an output, no input */
-};
+#define CONFLUENT_HEADER_SIZE 5	     /* 0x00, id */
 
 struct decoder {
-	struct arena arena;
-	struct known_schema schemas[SCHEMAS_MAX];
+	struct decode_table table;
+	struct readers readers;
+	struct known_schema *schemas[DECODER_SCHEMAS_MAX]; /* the learnt ones */
 	size_t schemas_count;
+	size_t unknown_count;
+	size_t memory_size;
+	size_t embedded_count;
+	struct known_schema embedded[];
 };
-
-/* The kind of input whose record has this name. */
-static bool kind_of_record(struct text name, enum event_kind *ret_kind)
-{
-	static const struct text names[EVENT_KIND_COUNT] = {
-		[EVENT_CONSUME] = TEXT_CONSTANT("drawdown.Consume"),
-		[EVENT_GRANT] = TEXT_CONSTANT("drawdown.Grant"),
-		[EVENT_VOID] = TEXT_CONSTANT("drawdown.Void"),
-		[EVENT_CONFIRM_PAYMENT] = TEXT_CONSTANT("drawdown.ConfirmPayment"),
-		[EVENT_REVERSE] = TEXT_CONSTANT("drawdown.Reverse"),
-		[EVENT_CONFIGURE] = TEXT_CONSTANT("drawdown.Configure"),
-		[EVENT_RESERVE] = TEXT_CONSTANT("drawdown.Reserve"),
-		[EVENT_SETTLE] = TEXT_CONSTANT("drawdown.Settle"),
-		[EVENT_EXTEND] = TEXT_CONSTANT("drawdown.Extend"),
-		[EVENT_RELEASE] = TEXT_CONSTANT("drawdown.Release"),
-		[EVENT_ADVANCE] = TEXT_CONSTANT("drawdown.Advance"),
-	};
-	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
-		if (text_equal(name, names[kind])) {
-			*ret_kind = (enum event_kind)kind;
-			return true;
-		}
-	}
-	return false;
-}
 
 static _Noreturn void die(const char *file, const char *why)
 {
@@ -60,31 +33,29 @@ static _Noreturn void die(const char *file, const char *why)
 	abort();
 }
 
-static void add_schema(struct decoder *decoder, const struct avro_file *file)
+static struct schema_ref fingerprint_ref(uint64_t fingerprint)
 {
-	struct schema_error error = {""};
-	struct known_schema known = {0};
-	known.schema = schema_parse((struct text){file->text, file->size}, &decoder->arena, &error);
-	if (!known.schema)
-		die(file->name, error.text);
-	known.fingerprint = schema_fingerprint(known.schema, &decoder->arena);
-	if (kind_of_record(known.schema->name, &known.kind)) {
-		known.plan = plan_compile(known.schema, &decoder->arena, &error);
-		if (!known.plan)
-			die(file->name, error.text);
-	}
-	assert(decoder->schemas_count < SCHEMAS_MAX);
-	decoder->schemas[decoder->schemas_count++] = known;
+	return (struct schema_ref){SCHEMA_REF_FINGERPRINT, fingerprint};
+}
+
+static void add_embedded(struct decoder *decoder, const struct avro_file *file)
+{
+	struct known_schema *known = &decoder->embedded[decoder->embedded_count++];
+	known_schema_init(known, (struct text){file->text, file->size}, &decoder->readers);
+	if (known->why)
+		die(file->name, known->why);
+	if (known->plan)
+		decoder->readers.of_kind[known->kind] = known->schema;
+	decode_table_put(&decoder->table, fingerprint_ref(known->fingerprint), known);
 }
 
 struct decoder *decoder_new(void)
 {
-	struct decoder *decoder = calloc(1, sizeof *decoder);
+	struct decoder *decoder = calloc(1, sizeof *decoder + avro_files_count * sizeof decoder->embedded[0]);
 	if (!decoder)
 		abort();
-	arena_init(&decoder->arena, 16 * 1024);
 	for (size_t i = 0; i < avro_files_count; i++)
-		add_schema(decoder, &avro_files[i]);
+		add_embedded(decoder, &avro_files[i]);
 	return decoder;
 }
 
@@ -92,12 +63,89 @@ void decoder_free(struct decoder *decoder)
 {
 	if (!decoder)
 		return;
-	arena_release(&decoder->arena);
+	for (size_t i = 0; i < decoder->embedded_count; i++)
+		known_schema_release(&decoder->embedded[i]);
+	for (size_t i = 0; i < decoder->schemas_count; i++) {
+		known_schema_release(decoder->schemas[i]);
+		free(decoder->schemas[i]);
+	}
 	free(decoder);
 }
 
+static void tell_why(const struct known_schema *known, char *ret_why)
+{
+	if (ret_why)
+		(void)snprintf(ret_why, DECODER_WHY_SIZE, "%s", known->why ? known->why : "");
+}
+
+static void add_reference(struct decoder *decoder, struct schema_ref ref, const struct known_schema *known)
+{
+	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
+	if (slot && !slot->schema)
+		decoder->unknown_count--;
+	decode_table_put(&decoder->table, ref, known);
+}
+
+/* Avro's fingerprint says nothing of logical types and aliases, so it may stand for several schemas: the first that is
+ * learnt stays. Whoever teaches sees to it that this is the same one at every reading. */
+static void add_fingerprint(struct decoder *decoder, const struct known_schema *known)
+{
+	struct schema_ref ref = fingerprint_ref(known->fingerprint);
+	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
+	if (!slot || !slot->schema)
+		add_reference(decoder, ref, known);
+}
+
+bool decoder_learn(struct decoder *decoder, struct schema_ref ref, struct text schema, char *ret_why)
+{
+	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
+	if (slot && slot->schema) {
+		tell_why(slot->schema, ret_why);
+		return true;
+	}
+	if (decoder->schemas_count == DECODER_SCHEMAS_MAX || decoder->memory_size > DECODER_MEMORY_SIZE_MAX)
+		return false;
+	struct known_schema *known = calloc(1, sizeof *known);
+	if (!known)
+		abort();
+	known_schema_init(known, schema, &decoder->readers);
+	if (known->schema && ref.kind == SCHEMA_REF_FINGERPRINT && ref.value != known->fingerprint)
+		known_schema_refuse(known, "the schema that was given for this fingerprint has another");
+	decoder->schemas[decoder->schemas_count++] = known;
+	decoder->memory_size += known->arena.used_size;
+	add_reference(decoder, ref, known);
+	if (known->schema)
+		add_fingerprint(decoder, known);
+	tell_why(known, ret_why);
+	return true;
+}
+
+bool decoder_learn_unknown(struct decoder *decoder, struct schema_ref ref)
+{
+	if (decode_table_find(&decoder->table, ref))
+		return true;
+	if (decoder->unknown_count == DECODER_UNKNOWN_MAX)
+		return false;
+	decoder->unknown_count++;
+	decode_table_put(&decoder->table, ref, NULL);
+	return true;
+}
+
+void decoder_forget_unknown(struct decoder *decoder, struct schema_ref ref)
+{
+	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
+	if (!slot || slot->schema)
+		return;
+	decode_table_remove(&decoder->table, ref);
+	decoder->unknown_count--;
+}
+
+const char *const defect_reasons[] = {"empty", "too_large", "malformed_json", "malformed_avro", "unknown_schema",
+	"unusable_schema", "unknown_type", "missing_field", "invalid_field", "invalid_timestamp", NULL};
+
 enum framing {
 	FRAMING_JSON,
+	FRAMING_CONFLUENT,
 	FRAMING_SINGLE_OBJECT,
 };
 
@@ -111,31 +159,63 @@ static bool find_framing(struct text value, enum framing *ret_framing, struct de
 		return defect_fill(
 			ret_defect, "too_large", "the value takes more than %d bytes", DECODE_VALUE_SIZE_MAX);
 	if (value.data[0] == '\0')
-		return defect_fill(ret_defect, "unknown_framing",
-			"Confluent framing needs a schema registry, which this version does not support");
-	if (value.size >= 2 && (uint8_t)value.data[0] == 0xc3 && value.data[1] == 0x01)
+		*ret_framing = FRAMING_CONFLUENT;
+	else if (value.size >= 2 && (uint8_t)value.data[0] == 0xc3 && value.data[1] == 0x01)
 		*ret_framing = FRAMING_SINGLE_OBJECT;
 	return true;
 }
 
-/* Also cuts the header off. */
-static const struct known_schema *find_schema(
-	const struct decoder *decoder, struct text *value, struct defect *ret_defect)
+static uint32_t big_endian_32(const char *data)
 {
-	if (value->size < SINGLE_OBJECT_HEADER_SIZE) {
-		(void)defect_fill(ret_defect, "malformed_avro", "the schema's fingerprint is cut off");
+	uint32_t bits;
+	memcpy(&bits, data, sizeof bits);
+	return be32toh(bits);
+}
+
+/* Also cuts the header off. */
+static bool take_reference(
+	enum framing framing, struct text *value, struct schema_ref *ret_ref, struct defect *ret_defect)
+{
+	size_t size = framing == FRAMING_CONFLUENT ? CONFLUENT_HEADER_SIZE : SINGLE_OBJECT_HEADER_SIZE;
+	if (value->size < size)
+		return defect_fill(ret_defect, "malformed_avro", "the schema's %s is cut off",
+			framing == FRAMING_CONFLUENT ? "id" : "fingerprint");
+	if (framing == FRAMING_CONFLUENT)
+		*ret_ref = (struct schema_ref){SCHEMA_REF_ID, big_endian_32(value->data + 1)};
+	else
+		*ret_ref = fingerprint_ref(cursor_little_endian(value->data + 2, 8));
+	value->data += size;
+	value->size -= size;
+	return true;
+}
+
+struct schema_ref decoder_missing(const struct decoder *decoder, struct text value)
+{
+	enum framing framing;
+	struct schema_ref ref;
+	struct defect ignored;
+	if (!find_framing(value, &framing, &ignored) || framing == FRAMING_JSON ||
+		!take_reference(framing, &value, &ref, &ignored) || decode_table_find(&decoder->table, ref))
+		return (struct schema_ref){SCHEMA_REF_NONE, 0};
+	return ref;
+}
+
+/* Also cuts the header off. NULL: *ret_defect says why. */
+static const struct known_schema *find_schema(
+	const struct decoder *decoder, enum framing framing, struct text *value, struct defect *ret_defect)
+{
+	struct schema_ref ref;
+	if (!take_reference(framing, value, &ref, ret_defect))
 		return NULL;
-	}
-	uint64_t fingerprint = cursor_little_endian(value->data + 2, 8);
-	for (size_t i = 0; i < decoder->schemas_count; i++) {
-		if (decoder->schemas[i].fingerprint == fingerprint) {
-			value->data += SINGLE_OBJECT_HEADER_SIZE;
-			value->size -= SINGLE_OBJECT_HEADER_SIZE;
-			return &decoder->schemas[i];
-		}
-	}
-	(void)defect_fill(
-		ret_defect, "unknown_schema", "no schema has the fingerprint %016llx", (unsigned long long)fingerprint);
+	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
+	if (slot && slot->schema)
+		return slot->schema;
+	if (framing == FRAMING_CONFLUENT)
+		(void)defect_fill(
+			ret_defect, "unknown_schema", "no schema has the id %llu", (unsigned long long)ref.value);
+	else
+		(void)defect_fill(ret_defect, "unknown_schema", "no schema has the fingerprint %016llx",
+			(unsigned long long)ref.value);
 	return NULL;
 }
 
@@ -148,13 +228,15 @@ static bool decode_json(struct arena *arena, struct text value, struct event *re
 	       event_of_fields(&fields, kind, arena, ret_event, ret_defect);
 }
 
-static bool decode_avro(const struct decoder *decoder, struct arena *arena, struct text value, struct event *ret_event,
-	struct defect *ret_defect)
+static bool decode_avro(const struct decoder *decoder, enum framing framing, struct arena *arena, struct text value,
+	struct event *ret_event, struct defect *ret_defect)
 {
 	struct fields fields;
-	const struct known_schema *known = find_schema(decoder, &value, ret_defect);
+	const struct known_schema *known = find_schema(decoder, framing, &value, ret_defect);
 	if (!known)
 		return false;
+	if (known->why)
+		return defect_fill(ret_defect, "unusable_schema", "%s", known->why);
 	if (!known->plan)
 		return defect_fill(
 			ret_defect, "unknown_type", "a record of %.*s is no input", TEXT_ARGS(known->schema->name));
@@ -169,7 +251,7 @@ bool decode_event(const struct decoder *decoder, struct arena *arena, struct tex
 	if (!find_framing(value, &framing, ret_defect))
 		return false;
 	return framing == FRAMING_JSON ? decode_json(arena, value, ret_event, ret_defect)
-				       : decode_avro(decoder, arena, value, ret_event, ret_defect);
+				       : decode_avro(decoder, framing, arena, value, ret_event, ret_defect);
 }
 
 bool decode_to_json(const struct decoder *decoder, struct arena *arena, struct text value, struct text *ret_json,
@@ -180,6 +262,10 @@ bool decode_to_json(const struct decoder *decoder, struct arena *arena, struct t
 		return false;
 	if (framing == FRAMING_JSON)
 		return decode_json_line(value, arena, ret_json, ret_defect);
-	const struct known_schema *known = find_schema(decoder, &value, ret_defect);
-	return known && avro_to_json(known->schema, value, arena, ret_json, ret_defect);
+	const struct known_schema *known = find_schema(decoder, framing, &value, ret_defect);
+	if (!known)
+		return false;
+	if (!known->schema)
+		return defect_fill(ret_defect, "unusable_schema", "%s", known->why);
+	return avro_to_json(known->schema, value, arena, ret_json, ret_defect);
 }

@@ -47,9 +47,7 @@ void fields_init(struct fields *fields)
 {
 	for (int field = 0; field < FIELD_COUNT; field++)
 		fields->values[field].type = VALUE_ABSENT;
-	fields->dimensions.count = 0;
-	fields->metadata.count = 0;
-	fields->thresholds.count = 0;
+	fields_init_lists(fields);
 }
 
 void fields_begin_threshold(struct fields *fields)
@@ -57,14 +55,22 @@ void fields_begin_threshold(struct fields *fields)
 	memset(fields->values + FIELD_THRESHOLD_AMOUNT, 0, THRESHOLD_SLOTS_COUNT * sizeof fields->values[0]);
 }
 
-void fields_append_threshold(struct fields *fields, enum value_type type)
+struct threshold_item *fields_next_threshold(struct fields *fields)
 {
 	struct threshold_items *list = &fields->thresholds;
 	if (list->count >= THRESHOLDS_MAX) {
 		list->count = THRESHOLDS_MAX + 1;
-		return;
+		return NULL;
 	}
 	struct threshold_item *item = &list->items[list->count++];
+	return item;
+}
+
+void fields_append_threshold(struct fields *fields, enum value_type type)
+{
+	struct threshold_item *item = fields_next_threshold(fields);
+	if (!item)
+		return;
 	item->type = type;
 	memcpy(item->values, fields->values + FIELD_THRESHOLD_AMOUNT, sizeof item->values);
 }
@@ -191,6 +197,10 @@ static bool take_number(struct builder *builder, enum field field, credit_t *ret
 	const struct value *value = &builder->fields->values[field];
 	if (value->type == VALUE_CREDIT) {
 		*ret_amount = value->credit;
+		return true;
+	}
+	if (value->type == VALUE_INTEGER) { /* whole credits, as in JSON */
+		*ret_amount = value->integer * CREDIT_ONE;
 		return true;
 	}
 	if (value->type == VALUE_CREDIT_RANGE)

@@ -112,9 +112,20 @@ struct fields {
 
 /* The lists are left as they are, but for their counts. */
 void fields_init(struct fields *fields);
+/* The same of the lists only, for who sets every value that event_of_fields looks at: those of the kind's schema. */
+static inline void fields_init_lists(struct fields *fields)
+{
+	fields->dimensions.count = 0;
+	fields->metadata.count = 0;
+	fields->thresholds.count = 0;
+}
+
 /* An item's fields are read into their slots, then moved to the list. */
 void fields_begin_threshold(struct fields *fields);
 void fields_append_threshold(struct fields *fields, enum value_type type);
+/* The next item, with no value yet, for who reads its fields in place; NULL: there is no room, which the count tells.
+ */
+struct threshold_item *fields_next_threshold(struct fields *fields);
 /* FIELD_NONE where no top-level field has this name. */
 enum field field_find(struct text name);
 /* Of the fields of `cost`. */
