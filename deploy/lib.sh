@@ -2,17 +2,19 @@
 # Functions shared by the demo, the tests and CI: packages, build, private servers. To be sourced, with `set -euo pipefail`.
 #
 # A run directory DIR holds what belongs to one set of private servers: env (how to reach them), kafka.pid, postgres.pid,
-# kafka.log, postgres.log and their data. Nothing is ended but the processes in those pid files.
+# registry.pid, kafka.log, postgres.log, registry.log and their data. Nothing is ended but the processes in those pid files.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/drawdown
 KAFKA_JARS=$CACHE/kafka-4.1.0
+REGISTRY_JARS=$CACHE/registry-2.6.13
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 
 # package, or package=command where any provider of the command will do
 # shellcheck disable=SC2034 # for those who source this
 PACKAGES_BUILD=(cmake=cmake ninja-build=ninja gcc=gcc libc6-dev pkg-config=pkg-config
-    libavro-dev libyajl-dev libsodium-dev libpq-dev librdkafka-dev libmicrohttpd-dev)
+    libavro-dev libyajl-dev libsodium-dev libpq-dev librdkafka-dev libmicrohttpd-dev
+    libcurl4-openssl-dev)
 PACKAGES_SERVERS=(postgresql-15 default-jre-headless=java)
 [[ -d $KAFKA_JARS ]] || PACKAGES_SERVERS+=(maven=mvn)
 # shellcheck disable=SC2034
@@ -63,6 +65,55 @@ fetch_kafka() {
         }
         mv "$KAFKA_JARS.part" "$KAFKA_JARS"
     ) 9>"$KAFKA_JARS.lock"
+}
+
+# The clients of proto/examples into the cache, once for each content of what they ask for, in $EXAMPLES: java/*.jar,
+# node/node_modules, go/usage and go/ledger.
+fetch_examples() {
+    local source=$ROOT/proto/examples
+    EXAMPLES=$CACHE/examples-$(cd "$source" && cat java/pom.xml node/package.json go/go.* go/*/*.go | sha256sum | head -c 12)
+    install_packages default-jdk-headless=javac maven=mvn nodejs=node npm=npm golang-go=go kcat=kcat
+    [[ -d $EXAMPLES ]] && return 0
+    say "fetching the clients of the examples"
+    mkdir -p "$CACHE"
+    (
+        flock 9
+        [[ -d $EXAMPLES ]] && exit 0
+        rm -rf "$EXAMPLES.part"
+        mkdir -p "$EXAMPLES.part/node"
+        cp "$source/node/package.json" "$EXAMPLES.part/node"
+        {
+            mvn -B -ntp -f "$source/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$EXAMPLES.part/java" &&
+                npm install --prefix "$EXAMPLES.part/node" --omit=dev --no-package-lock --no-audit --no-fund &&
+                (cd "$source/go" && go build -o "$EXAMPLES.part/go/" ./...)
+        } </dev/null >"$EXAMPLES.log" 2>&1 || {
+            cat "$EXAMPLES.log" >&2
+            exit 1
+        }
+        mv "$EXAMPLES.part" "$EXAMPLES"
+    ) 9>"$EXAMPLES.lock"
+}
+
+# The schema registry into the cache, once: Apicurio, which speaks Confluent's interface under /apis/ccompat/v7.
+fetch_registry() {
+    [[ -d $REGISTRY_JARS ]] && return 0
+    say "fetching the schema registry"
+    install_packages maven=mvn
+    mkdir -p "$CACHE"
+    (
+        flock 9
+        [[ -d $REGISTRY_JARS ]] && exit 0
+        rm -rf "$REGISTRY_JARS.part" "$REGISTRY_JARS.archive"
+        mvn -B -ntp -f "$ROOT/deploy/registry.pom.xml" dependency:copy-dependencies \
+            -DoutputDirectory="$REGISTRY_JARS.archive" </dev/null >"$REGISTRY_JARS.log" 2>&1 || {
+            cat "$REGISTRY_JARS.log" >&2
+            exit 1
+        }
+        mkdir "$REGISTRY_JARS.part"
+        tar -xzf "$REGISTRY_JARS.archive"/*.tar.gz -C "$REGISTRY_JARS.part"
+        rm -r "$REGISTRY_JARS.archive"
+        mv "$REGISTRY_JARS.part" "$REGISTRY_JARS"
+    ) 9>"$REGISTRY_JARS.lock"
 }
 
 # build PRESET [CMAKE ARGUMENT...]: quiet unless it fails. The result is in build/PRESET.
@@ -236,19 +287,45 @@ postgres_up() {
     "$POSTGRES_BIN/pg_isready" -q -h 127.0.0.1 -p "$2" -U postgres
 }
 
-# start_servers DIR [--kafka] [--postgres]: both unless one is named; at the same time. DIR is absolute and exists.
+# start_registry DIR PORT: what it holds outlives its end.
+start_registry() {
+    local dir=$1 port=$2
+    mkdir -p "$dir/registry"
+    setsid java -XX:+UseSerialGC -Xmx512m -Dquarkus.http.host=127.0.0.1 -Dquarkus.http.port="$port" \
+        -Dquarkus.datasource.jdbc.url="jdbc:h2:file:$dir/registry/db;WRITE_DELAY=0" \
+        -jar "$REGISTRY_JARS"/apicurio-registry-app-*-runner.jar </dev/null >"$dir/registry.log" 2>&1 &
+    echo $! >"$dir/registry.pid"
+    await 60 "registry (see $dir/registry.log)" registry_up "$dir" "$port"
+    echo "REGISTRY_URL=http://127.0.0.1:$port/apis/ccompat/v7" >"$dir/env.registry"
+}
+
+registry_up() {
+    kill -0 "$(<"$1/registry.pid")" 2>/dev/null || {
+        tail -n 20 "$1/registry.log" >&2
+        die "registry ended at its start"
+    }
+    port_open "$2"
+}
+
+# start_servers DIR [--kafka] [--postgres] [--registry]: the first two unless one is named; at the same time. DIR is
+# absolute and exists.
 start_servers() {
     local dir=$1 which="${*:2}" ports jobs=() job
     which=${which:---kafka --postgres}
     install_packages "${PACKAGES_SERVERS[@]}"
     [[ $which != *--kafka* ]] || fetch_kafka
-    mapfile -t ports < <(free_ports 3)
+    [[ $which != *--registry* ]] || fetch_registry
+    mapfile -t ports < <(free_ports 4)
     if [[ $which == *--kafka* ]]; then
         start_kafka "$dir" "${ports[0]}" "${ports[1]}" &
         jobs+=($!)
     fi
     if [[ $which == *--postgres* ]]; then
         start_postgres "$dir" "${ports[2]}" &
+        jobs+=($!)
+    fi
+    if [[ $which == *--registry* ]]; then
+        start_registry "$dir" "${ports[3]}" &
         jobs+=($!)
     fi
     for job in "${jobs[@]}"; do
@@ -263,8 +340,9 @@ stop_servers() {
     local dir=$1 data
     data=$(readlink "$dir/postgres" || true)
     stop_process "$dir/kafka.pid" "$dir/kafka" KILL
+    stop_process "$dir/registry.pid" "$dir/registry" KILL
     [[ -z $data ]] || stop_process "$dir/postgres.pid" "$data" QUIT # no checkpoint for what is removed
-    rm -rf "$dir/kafka" "$dir/postgres" "$dir/env" "$dir"/env.* ${data:+"$data"}
+    rm -rf "$dir/kafka" "$dir/registry" "$dir/postgres" "$dir/env" "$dir"/env.* ${data:+"$data"}
 }
 
 # migrate DRAWDOWN OWNER_URL: the schema, as its owner; the application's role becomes a worker.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Private servers for the demo and the tests, on free ports of the loopback interface.
-#   servers.sh start DIR [--kafka] [--postgres]   both unless one is named; DIR/env says how to reach them
+#   servers.sh start DIR [--kafka] [--postgres] [--registry]   the first two unless one is named; DIR/env says how to
+#     reach them
 #     $POSTGRES_SETTINGS and $KAFKA_SETTINGS, in the environment: lines of their configuration
 #   servers.sh stop DIR
 set -euo pipefail

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from support.registry import Registry
 from support.servers import Servers
 from support.worker import Installation
 
@@ -17,6 +18,14 @@ def servers(tmp_path_factory):
     servers = Servers(tmp_path_factory.mktemp("servers"))
     yield servers
     servers.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory):
+    """A schema registry, for those tests that ask for one."""
+    registry = Registry(tmp_path_factory.mktemp("registry"))
+    yield registry
+    registry.stop()
 
 
 @pytest.fixture

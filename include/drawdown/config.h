@@ -61,9 +61,17 @@ struct config {
 	int64_t batch_bytes_max;   /* batch.bytes.max = 16MB of keys, values and headers */
 	int64_t batch_linger;	   /* batch.linger = 5ms: age at which a batch closes that is not full */
 
-	struct encoding encoding;  /* outputs.format = avro | json; outcomes = exceptional | all */
-	struct rules rules;	   /* dedupe.window = 30d, currencies.open = no, grants.open.max = 1000,
-				    * holds.open.max = 1000 */
+	struct encoding encoding; /* outputs.format = avro | json; outcomes = exceptional | all */
+	struct rules rules;	  /* dedupe.window = 30d, currencies.open = no, grants.open.max = 1000,
+				   * holds.open.max = 1000 */
+	char *registry_url;	  /* registry.url: of a schema registry; NULL: none */
+	char *registry_name;	  /* registry.name: the url without scheme, unless set; NULL: neither is */
+	char *registry_user, *registry_password, *registry_password_file;
+	char *registry_token, *registry_token_file;
+	char *registry_ca_file;
+	int64_t registry_timeout;	   /* registry.timeout = 5s: of one question */
+	int64_t registry_unknown_lifetime; /* registry.unknown.lifetime = 1min: how long "nobody knows it" counts */
+
 	int64_t dedupe_generation; /* dedupe.generation = 30d: length of a generation of receipts */
 	bool dedupe_window_short;  /* dedupe.window.short = refuse | allow */
 	int64_t drop_interval;	   /* dedupe.drop.interval = 1min; 0: off */

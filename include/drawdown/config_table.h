@@ -63,5 +63,7 @@ extern const struct config_refusal config_refusals[];
 enum outcome config_check_kafka(const char *name, const char *value, struct failure *reterr);
 /* Does libpq understand the connection string? REJECT if not. */
 enum outcome config_check_database(const char *url, struct failure *reterr);
+/* Do the options of the registry go together? REJECT if not; *ret_option names the one at fault. */
+enum outcome config_check_registry(const struct config *config, const char **ret_option, struct failure *reterr);
 
 #endif

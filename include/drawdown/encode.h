@@ -21,6 +21,14 @@ struct text encode_outcome(struct arena *arena, const struct record *record, con
 struct header *encode_dead_letter_headers(
 	struct arena *arena, const struct record *record, const struct encoding *encoding, size_t *ret_headers_count);
 
+/* The schema of an Avro output other than dead letters, as it is embedded. */
+struct output_schema {
+	struct text name; /* the record's, in full */
+	struct text text;
+	uint64_t fingerprint;
+};
+struct output_schema encode_output_schema(enum output output);
+
 /* An input event, for the producing subcommands and for tests. */
 struct text encode_event(struct arena *arena, const struct event *event, enum output_format format);
 

@@ -44,7 +44,8 @@ struct source {
 
 	/* Append records to the batch until it is full (records_max, bytes_max) or nothing more is at hand;
 	 * waits up to wait_ms for the first thing to happen. Covers spans, sets membership. Decodes nothing:
-	 * records get source, key, value, headers, traceparent. With `batch` NULL: signals only. */
+	 * records get source, key, value, headers, traceparent. None comes before its schema is known, or known to be
+	 * unknown, to the decoder that the worker was given. With `batch` NULL: signals only. */
 	enum outcome (*poll)(void *self, struct batch *batch, size_t records_max, size_t bytes_max, int wait_ms,
 		enum source_signal *ret_signal, struct failure *reterr);
 	/* How many partitions each input has: what a customer's partition is computed from. */

@@ -4,10 +4,12 @@
 #define DRAWDOWN_SOURCE_KAFKA_H
 
 #include "drawdown/config.h"
+#include "drawdown/schemas.h"
 #include "drawdown/source.h"
 
 /* Connects, checks the inputs (both there, equal number of partitions, LogAppendTime unless trusted,
- * not compacted, dedupe window long enough), subscribes. `config` must outlive the source. */
-enum outcome source_kafka_open(struct source *ret_source, const struct config *config, struct failure *reterr);
+ * not compacted, dedupe window long enough), subscribes. `config` and `schemas` must outlive the source. */
+enum outcome source_kafka_open(
+	struct source *ret_source, const struct config *config, struct schemas *schemas, struct failure *reterr);
 
 #endif

@@ -11,6 +11,7 @@
 #define DRAWDOWN_SOURCE_READER_H
 
 #include "drawdown/kafka.h"
+#include "drawdown/schemas.h"
 #include "drawdown/source.h"
 
 struct source_reader;
@@ -24,16 +25,18 @@ struct source_damage {
 };
 
 /* Takes the partitions' queues off the consumer's. Assigning them is the caller's: after this call.
- * `event_fd` becomes readable when a queue that was empty has something. Copies the partitions, borrows `damage`. */
-struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, int event_fd,
-	const struct input_partition *partitions, size_t count, struct source_damage *damage);
+ * `event_fd` becomes readable when a queue that was empty has something. Copies the partitions, borrows `schemas` and
+ * `damage`. */
+struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, struct schemas *schemas,
+	int event_fd, const struct input_partition *partitions, size_t count, struct source_damage *damage);
 /* Drops what is in hand. After the partitions were unassigned. */
 void source_reader_free(struct source_reader *reader);
 
-/* Append what is at hand to the batch, until it holds records_max records or bytes_max bytes of arena; without
- * these limits before all partitions have reached their `until`, and then nothing at or past it.
- * *ret_wait_until: when a record that waits for its pair's other partition may go without it; INT64_MAX: none does.
- * REWIND where a partition cannot go on from its position, FATAL where it never will. */
+/* Append what is at hand, and can be decoded, to the batch, until it holds records_max records or bytes_max bytes of
+ * arena; without these limits before all partitions have reached their `until`, and then nothing at or past it. A
+ * record whose schema is not known yet holds its pair back, and nobody else. *ret_wait_until: when a record that waits
+ * for its pair's other partition may go without it; INT64_MAX: none does. REWIND where a partition cannot go on from
+ * its position, FATAL where it never will. */
 enum outcome source_reader_fill(struct source_reader *reader, struct batch *batch, size_t records_max, size_t bytes_max,
 	int64_t *ret_wait_until, struct failure *reterr);
 /* Has every partition reached its `until`? True once; the limits hold from then on. */

@@ -6,6 +6,7 @@
 #define DRAWDOWN_WORKER_H
 
 #include "drawdown/config.h"
+#include "drawdown/decode.h"
 #include "drawdown/ownership.h"
 #include "drawdown/publish.h"
 #include "drawdown/source.h"
@@ -13,9 +14,10 @@
 
 struct worker;
 
-/* Borrows the seams and the configuration for the worker's life. Starts no thread. */
-struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
-	const struct publish *publish);
+/* Borrows all of it for the worker's life. The decoder knows each schema before the source hands out a record that
+ * needs it. Starts no thread. */
+struct worker *worker_new(const struct config *config, const struct decoder *decoder, const struct source *source,
+	const struct store *store, const struct publish *publish);
 void worker_free(struct worker *worker);
 /* After worker_run: threads in calls that do not return were left behind. Then neither the worker nor the seams
  * may be freed; end the process. */

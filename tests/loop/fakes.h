@@ -93,12 +93,16 @@ struct fake_reversal {
 
 struct fake_output {
 	enum output output;
+	struct text partition_key;
 	struct text key;
 	struct text value;
+	struct header *headers;
+	size_t headers_count;
 };
 
 struct fake_world {
 	pthread_mutex_t mutex;
+	struct decoder *decoder;
 	sem_t woken;	    /* a crew is done, or the worker shall stop */
 	struct arena arena; /* of all that is durable; never reset */
 	struct worker *worker;
@@ -137,12 +141,15 @@ struct fake_world {
 	enum outcome fault_outcome;
 	bool fault_after_effect;
 	bool fault_fired;
-	unsigned revoke_at_poll; /* 0: never */
-	unsigned stop_at_poll;	 /* 0: when all is published */
-	unsigned stops_count;	 /* how often to ask */
-	unsigned lose_send_at;	 /* this send has no effect, and the loop must rewind; 0: never */
-	unsigned unsure_send_at; /* this send has its effect, but nobody knows; 0: never */
-	unsigned fence_at_begin; /* another owner raises the epoch before this begin; 0: never */
+	unsigned revoke_at_poll;	 /* 0: never */
+	unsigned stop_at_poll;		 /* 0: when all is published */
+	unsigned stops_count;		 /* how often to ask */
+	unsigned lose_send_at;		 /* this send has no effect, and the loop must rewind; 0: never */
+	unsigned unsure_send_at;	 /* this send has its effect, but nobody knows; 0: never */
+	const struct fake_log *held_log; /* its record at held_offset waits, and its pair with it ... */
+	int64_t held_offset;
+	unsigned held_until_poll; /* ... as for a schema, until this poll; 0: none does */
+	unsigned fence_at_begin;  /* another owner raises the epoch before this begin; 0: never */
 	unsigned calls[SEAM_COUNT];
 
 	struct source source;

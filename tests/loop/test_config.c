@@ -138,7 +138,7 @@ static void defaults_are_those_that_are_documented(void **state)
 	assert_int_equal(config.pairs_timeout, 300 * INSTANT_SECOND);
 	assert_int_equal(config.merge_wait, 50 * INSTANT_MILLISECOND);
 	assert_int_equal(config.batch_records_max, 10000);
-	assert_int_equal(config.batch_entries_max, 30000);
+	assert_int_equal(config.batch_entries_max, 12000);
 	assert_int_equal(config.batch_bytes_max, 8 * 1024 * 1024);
 	assert_int_equal(config.batch_linger, 5 * INSTANT_MILLISECOND);
 	assert_int_equal(config.encoding.format, FORMAT_AVRO);
@@ -418,6 +418,40 @@ static void a_setting_that_is_wrong_is_refused_and_not_shown(void **state)
 	expect_text("--set: unknown option 'grup.id'");
 }
 
+static void a_registry_is_named_by_its_address_unless_it_has_a_name(void **state)
+{
+	(void)state;
+	load("");
+	assert_null(config.registry_url);
+	assert_null(config.registry_name);
+	assert_int_equal(config.registry_timeout, 5 * INSTANT_SECOND);
+	assert_int_equal(config.registry_unknown_lifetime, 60 * INSTANT_SECOND);
+	config_release(&config);
+	load("registry.url = https://registry:8081/apis/\n");
+	assert_string_equal(config.registry_name, "registry:8081/apis");
+	config_release(&config);
+	load("registry.url = https://new:8081\nregistry.name = old:8081\n");
+	assert_string_equal(config.registry_name, "old:8081");
+}
+
+static void options_of_a_registry_that_do_not_go_together_are_refused(void **state)
+{
+	(void)state;
+	const char *hint = "https://host:port/path; who logs in is said by registry.user or registry.token";
+	refuse_file(SERVERS "registry.url = http://ann:s3cret@registry\n",
+		"%:3: 'registry.url' is no address of a registry", hint);
+	refuse_file(SERVERS "registry.url = registry:8081\n", "%:3: 'registry.url' is no address of a registry", hint);
+	refuse_file(SERVERS "registry.url = http://\n", "%:3: 'registry.url' is no address of a registry", hint);
+	refuse_file(
+		SERVERS "registry.password = s3cret\n", "%:3: 'registry.password' is set, but no 'registry.user'", "");
+	refuse_file(SERVERS "registry.user = ann\nregistry.token = s3cret\n",
+		"%:3: 'registry.user' and a token are both set: it is the one or the other", "");
+	refuse_file(SERVERS "registry.token = s3cret\nregistry.token.file = /s3cret\n",
+		"%:4: 'registry.token' and 'registry.token.file' are both set", "");
+	refuse_file(SERVERS "registry.user = ann\nregistry.password = a\nregistry.password.file = /b\n",
+		"%:5: 'registry.password' and 'registry.password.file' are both set", "");
+}
+
 static void the_effective_configuration_leaves_secrets_out(void **state)
 {
 	(void)state;
@@ -541,6 +575,8 @@ int main(void)
 		TEST(topics_follow_the_prefix_where_they_are_not_named),
 		TEST(a_broken_connection_string_is_refused_and_not_shown),
 		TEST(a_setting_that_is_wrong_is_refused_and_not_shown),
+		TEST(a_registry_is_named_by_its_address_unless_it_has_a_name),
+		TEST(options_of_a_registry_that_do_not_go_together_are_refused),
 		TEST(the_effective_configuration_leaves_secrets_out),
 		TEST(names_and_variables_of_options_are_unique),
 		TEST(the_committed_example_and_reference_are_what_the_table_says),

@@ -10,6 +10,7 @@
  * byte and in order for each customer, and the last balance published that of
  * the database. All of it over each of the stories.
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,16 +87,21 @@ static void assert_lines(const char *actual, const char *expected, const char *d
 	assert_string_equal(actual, expected);
 }
 
-static void assert_books_are_the_reference(const struct fake_world *world, size_t story, const char *disturbance)
+static void assert_customers_are_the_reference(const struct books *books, size_t story, const char *disturbance)
 {
 	const struct books *reference = &references[story];
-	struct books books = read_books(world, stories[story]);
 	for (size_t i = 0; i < stories[story]->customers_count; i++) {
-		assert_lines(books.ledger[i], reference->ledger[i], disturbance);
-		assert_lines(books.outcomes[i], reference->outcomes[i], disturbance);
-		assert_lines(books.notifications[i], reference->notifications[i], disturbance);
+		assert_lines(books->ledger[i], reference->ledger[i], disturbance);
+		assert_lines(books->outcomes[i], reference->outcomes[i], disturbance);
+		assert_lines(books->notifications[i], reference->notifications[i], disturbance);
 	}
-	assert_lines(books.dead_letters, reference->dead_letters, disturbance);
+}
+
+static void assert_books_are_the_reference(const struct fake_world *world, size_t story, const char *disturbance)
+{
+	struct books books = read_books(world, stories[story]);
+	assert_customers_are_the_reference(&books, story, disturbance);
+	assert_lines(books.dead_letters, references[story].dead_letters, disturbance);
 	release_books(&books);
 }
 
@@ -533,6 +539,63 @@ static void a_stop_and_an_abandoning_stop_at_any_poll_lose_nothing(void **state)
 	}
 }
 
+/* At each record of a pair in turn, for a few polls or long; meanwhile the worker is disturbed, or not. */
+static void run_held(size_t story, int64_t offset, unsigned polls, unsigned disturbance)
+{
+	struct config config = make_config();
+	struct fake_world *world = make_world(story);
+	struct failure failure;
+
+	world->held_log = &world->logs[offset % 2 ? INPUT_COMMANDS : INPUT_USAGE][offset % 3 ? 0 : 1];
+	world->held_offset = offset / 2;
+	world->held_until_poll = polls;
+	if (disturbance == 1)
+		world->revoke_at_poll = polls - 2;
+	if (disturbance == 2)
+		world->fence_at_begin = 3;
+	if (disturbance == 3) {
+		world->stop_at_poll = polls - 2;
+		assert_int_equal(fake_run_once(world, &config, &failure), OUTCOME_OK);
+		world->stop_at_poll = 0;
+		world->held_until_poll = world->calls[SEAM_POLL] + polls; /* it waits in the next worker, too */
+	}
+	fake_run(world, &config);
+	struct books books = read_books(world, stories[story]);
+	assert_customers_are_the_reference(&books, story, "a wait");
+	assert_int_equal(count_lines(books.dead_letters), count_lines(references[story].dead_letters));
+	release_books(&books);
+	free_world(world);
+}
+
+static void a_pair_that_waits_loses_nothing_whatever_happens_meanwhile(void **state)
+{
+	(void)state;
+	for (size_t story = 0; story < STORIES_COUNT; story++)
+		for (int64_t offset = 0; offset < 40; offset++)
+			for (unsigned disturbance = 0; disturbance < 4; disturbance++)
+				run_held(story, offset, 20, disturbance);
+}
+
+static void a_pair_that_waits_holds_up_no_other(void **state)
+{
+	(void)state;
+	struct config config = make_config();
+	struct fake_world *world = make_world(0);
+	struct failure failure;
+
+	world->held_log = &world->logs[INPUT_USAGE][0];
+	world->held_until_poll = UINT_MAX;
+	world->stop_at_poll = 120;
+	assert_int_equal(fake_run_once(world, &config, &failure), OUTCOME_OK);
+	const struct fake_log *held = world->logs[INPUT_USAGE], *others = held + 1;
+	assert_true(held->log_end > 0 && others->log_end > 0);
+	assert_int_equal(held->committed, 0);
+	assert_int_equal(others->committed, others->log_end);
+	world->held_until_poll = world->stop_at_poll = 0;
+	fake_run(world, &config);
+	free_world(world);
+}
+
 static void a_batch_that_makes_too_many_entries_comes_again_smaller(void **state)
 {
 	(void)state;
@@ -598,6 +661,8 @@ int main(void)
 		cmocka_unit_test(a_revocation_at_any_poll_loses_nothing),
 		cmocka_unit_test(being_fenced_at_any_batch_loses_nothing),
 		cmocka_unit_test(a_stop_and_an_abandoning_stop_at_any_poll_lose_nothing),
+		cmocka_unit_test(a_pair_that_waits_loses_nothing_whatever_happens_meanwhile),
+		cmocka_unit_test(a_pair_that_waits_holds_up_no_other),
 		cmocka_unit_test(a_batch_that_makes_too_many_entries_comes_again_smaller),
 		cmocka_unit_test(what_retention_took_before_it_was_published_comes_from_the_database),
 	};

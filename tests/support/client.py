@@ -25,6 +25,7 @@ from support.servers import ROOT
 from support.wait import wait_until
 
 SINGLE_OBJECT = b"\xc3\x01"
+CONFLUENT = b"\x00"  # and four bytes of an id
 OUTPUTS = ("ledger-entry", "outcome", "notification", "balance")
 TIMEOUT = 60  # seconds that a call may take
 
@@ -57,6 +58,7 @@ def _fields_of(schema, logical_type):
 
 
 SCHEMAS, SCHEMAS_BY_FINGERPRINT = _load_schemas()
+SCHEMAS_BY_ID = {}  # of registries, as the tests come to know them
 AMOUNTS = set().union(*(_fields_of(schema, "decimal") for schema in SCHEMAS_BY_FINGERPRINT.values()))
 TIMES = set().union(*(_fields_of(schema, "timestamp-micros") for schema in SCHEMAS_BY_FINGERPRINT.values()))
 
@@ -93,12 +95,14 @@ ENCODERS = {"json": encode_json, "avro": encode_avro}
 
 
 def decode(value):
-    """A message of any topic, in either format: amounts as Decimal, times as datetime; None for a tombstone. An event
+    """A message of any topic, in any framing: amounts as Decimal, times as datetime; None for a tombstone. An event
     has the type that its record's name says."""
     if value is None:
         return None
-    if value.startswith(SINGLE_OBJECT):
-        schema, body = SCHEMAS_BY_FINGERPRINT[value[2:10]], io.BytesIO(value[10:])
+    if value.startswith((SINGLE_OBJECT, CONFLUENT)):
+        has_id = value.startswith(CONFLUENT)
+        schema = SCHEMAS_BY_ID[int.from_bytes(value[1:5], "big")] if has_id else SCHEMAS_BY_FINGERPRINT[value[2:10]]
+        body = io.BytesIO(value[5 if has_id else 10 :])
         decoded = fastavro.schemaless_reader(body, schema)
         assert not body.read(1), "bytes behind the record"
         kind = re.sub("(?<=[a-z])(?=[A-Z])", "-", schema["name"].removeprefix("drawdown.")).lower()

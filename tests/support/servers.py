@@ -16,25 +16,26 @@ from support.wait import wait_until
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Servers:
-    """Started when made. `bootstrap` for Kafka; `database()` for an empty database of one's own."""
+class ManagedServers:
+    """Started when made, by deploy/servers.sh."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *which):
         self.directory = Path(directory)
-        self._databases = itertools.count(1)
-        self._script("start")
+        self.directory.mkdir(exist_ok=True)
+        self._commands = {}
+        self._script("start", *which)
         lines = (self.directory / "env").read_text().splitlines()
         self.env = dict(line.split("=", 1) for line in lines)
-        self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
 
-    def _script(self, verb):
-        subprocess.run(["bash", ROOT / "deploy/servers.sh", verb, self.directory], check=True, stdin=subprocess.DEVNULL)
+    def _script(self, verb, *which):
+        command = ["bash", ROOT / "deploy/servers.sh", verb, self.directory, *which]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
     def stop(self):
         self._script("stop")
 
     def pid(self, server):
-        """Of "kafka" or "postgres"."""
+        """Of "kafka", "postgres" or "registry"."""
         return int((self.directory / f"{server}.pid").read_text())
 
     @contextmanager
@@ -46,13 +47,17 @@ class Servers:
         finally:
             os.kill(self.pid(server), signal.SIGCONT)
 
-    def restart(self, server, how):
-        """End it with that signal and start it as it was started, on the same port and data."""
+    def end(self, server, how):
+        """End it with that signal."""
         pid = self.pid(server)
         command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        owner = Path(f"/proc/{pid}").stat()
+        self._commands[server] = command, Path(f"/proc/{pid}").stat()
         os.kill(pid, how)
         wait_until(lambda: not _is_running(pid), f"{server} to end", 300)  # PostgreSQL writes all of the run's databases
+
+    def resume(self, server):
+        """Start what was ended as it was started, on the same port and data."""
+        command, owner = self._commands[server]
         with open(self.directory / f"{server}.log", "ab") as log:
             as_user = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
             process = subprocess.Popen(
@@ -65,6 +70,20 @@ class Servers:
             return self._answers(server)
 
         wait_until(is_up, f"{server} to answer", 120)
+
+    def restart(self, server, how):
+        """End it with that signal and start it as it was started, on the same port and data."""
+        self.end(server, how)
+        self.resume(server)
+
+
+class Servers(ManagedServers):
+    """Kafka and PostgreSQL. `bootstrap` for Kafka; `database()` for an empty database of one's own."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self._databases = itertools.count(1)
+        self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
 
     def _answers(self, server):
         try:

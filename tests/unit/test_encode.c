@@ -18,8 +18,8 @@
 
 static struct decoder *decoder;
 static struct arena arena;
-static const struct encoding avro = {FORMAT_AVRO, false, {"credits.usage", "credits.commands"}};
-static const struct encoding json = {FORMAT_JSON, false, {"credits.usage", "credits.commands"}};
+static const struct encoding avro = {FORMAT_AVRO, false, {"credits.usage", "credits.commands"}, {0}};
+static const struct encoding json = {FORMAT_JSON, false, {"credits.usage", "credits.commands"}, {0}};
 
 static int set_up(void **state)
 {
@@ -92,6 +92,28 @@ static struct ledger_entry random_entry(struct seed *seed, struct account_key *k
 		.source = {(enum input)seed_below(seed, 2), (int32_t)seed_below(seed, 100),
 			(int64_t)seed_below(seed, 100000), 0},
 	};
+}
+
+static void an_id_of_a_registry_stands_in_place_of_the_fingerprint(void **state)
+{
+	(void)state;
+	struct seed seed = seed_new(__func__);
+	struct account_key key;
+	struct ledger_entry entry = random_entry(&seed, &key);
+	struct encoding confluent = avro;
+	struct output_schema schema = encode_output_schema(OUTPUT_LEDGER);
+
+	confluent.schema_ids[OUTPUT_LEDGER] = 0x01020304;
+	struct text single_object = encode_ledger_entry(&arena, &entry, &avro);
+	struct text value = encode_ledger_entry(&arena, &entry, &confluent);
+	assert_int_equal(value.size, single_object.size - 5);
+	assert_memory_equal(value.data, "\x00\x01\x02\x03\x04", 5);
+	assert_memory_equal(value.data + 5, single_object.data + 10, value.size - 5);
+	assert_memory_equal(single_object.data + 2, &schema.fingerprint, 8);
+	assert_text(schema.name, TEXT_LITERAL("drawdown.LedgerEntry"));
+	assert_true(decoder_learn(decoder, (struct schema_ref){SCHEMA_REF_ID, 0x01020304},
+		encode_output_schema(OUTPUT_LEDGER).text, NULL));
+	assert_text(printed(value), printed(single_object));
 }
 
 static void random_entries_say_the_same_in_both_formats(void **state)
@@ -388,6 +410,7 @@ static void dead_letters_keep_their_headers_and_say_why(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_of_a_registry_stands_in_place_of_the_fingerprint),
 		cmocka_unit_test(random_entries_say_the_same_in_both_formats),
 		cmocka_unit_test(random_notifications_say_the_same_in_both_formats),
 		cmocka_unit_test(random_balances_say_the_same_in_both_formats),

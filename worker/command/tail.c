@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "drawdown/command.h"
@@ -8,6 +6,7 @@
 #include "drawdown/json_print.h"
 #include "drawdown/kafka.h"
 #include "drawdown/options.h"
+#include "drawdown/schema_finder.h"
 
 #define POLL_MS 200
 
@@ -20,6 +19,7 @@ struct tail {
 	bool from_beginning;
 	bool stops_at_end;
 	struct decoder *decoder;
+	struct schema_finder *finder;
 	rd_kafka_t *kafka;
 	rd_kafka_topic_partition_list_t *partitions;
 	int ends_count; /* partitions whose end was shown */
@@ -53,21 +53,7 @@ static bool is_of_customer(const struct tail *tail, const rd_kafka_message_t *me
 	       (message->key_len == size || key[size] == '/');
 }
 
-static void print_bytes(struct json_printer *json, struct arena *arena, const char *name, struct text bytes)
-{
-	if (!bytes.data || text_is_storable(bytes)) {
-		json_text(json, name, bytes);
-		return;
-	}
-	size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
-	char *encoded = arena_alloc(arena, size);
-	sodium_bin2base64(encoded, size, (const unsigned char *)bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
-	json_begin(json, name, '{');
-	json_text(json, "base64", text_of(encoded));
-	json_end(json, '}');
-}
-
-static void print_headers(struct json_printer *json, struct arena *arena, const rd_kafka_message_t *message)
+static void print_headers(struct json_printer *json, const rd_kafka_message_t *message)
 {
 	rd_kafka_headers_t *headers;
 	const char *name;
@@ -78,7 +64,7 @@ static void print_headers(struct json_printer *json, struct arena *arena, const 
 		return;
 	json_begin(json, "headers", '{');
 	for (size_t i = 0; !rd_kafka_header_get_all(headers, i, &name, &value, &size); i++)
-		print_bytes(json, arena, name, (struct text){value, size});
+		json_bytes(json, name, (struct text){value, size});
 	json_end(json, '}');
 }
 
@@ -94,12 +80,13 @@ static void print_message(const struct tail *tail, struct arena *arena, const rd
 	json_integer(&json, "partition", message->partition);
 	json_integer(&json, "offset", message->offset);
 	json_instant(&json, "timestamp", timestamp < 0 ? INSTANT_NONE : timestamp * INSTANT_MILLISECOND);
-	print_bytes(&json, arena, "key", (struct text){message->key, message->key_len});
-	print_headers(&json, arena, message);
+	json_bytes(&json, "key", (struct text){message->key, message->key_len});
+	print_headers(&json, message);
+	schema_finder_prepare(tail->finder, value);
 	if (value.data && decode_to_json(tail->decoder, arena, value, &decoded, &defect)) {
 		json_raw(&json, "value", decoded);
 	} else {
-		print_bytes(&json, arena, "value", value);
+		json_bytes(&json, "value", value);
 		json_text(&json, "defect", value.data ? text_of(defect.text) : TEXT_LITERAL("no value"));
 	}
 	json_end(&json, '}');
@@ -185,6 +172,7 @@ static int run(struct tail *tail)
 	if (outcome != OUTCOME_OK)
 		return options_failed(tail->options, &failure);
 	tail->decoder = decoder_new();
+	tail->finder = schema_finder_new(tail->config, tail->decoder);
 	rd_kafka_poll_set_consumer(tail->kafka);
 	outcome = assign_all(tail, &failure);
 	if (outcome == OUTCOME_OK)
@@ -193,6 +181,7 @@ static int run(struct tail *tail)
 		rd_kafka_topic_partition_list_destroy(tail->partitions);
 	rd_kafka_consumer_close(tail->kafka);
 	rd_kafka_destroy(tail->kafka);
+	schema_finder_free(tail->finder);
 	decoder_free(tail->decoder);
 	if (outcome != OUTCOME_OK)
 		return options_failed(tail->options, &failure);

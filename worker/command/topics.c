@@ -4,6 +4,7 @@
 #include "drawdown/command.h"
 #include "drawdown/json_print.h"
 #include "drawdown/options.h"
+#include "drawdown/subjects.h"
 #include "drawdown/terminal.h"
 #include "drawdown/topics.h"
 
@@ -127,6 +128,69 @@ static void print_table(const struct report *reports)
 	table_end(&table);
 }
 
+static const char *subject_state_name(enum subject_state state)
+{
+	static const char *const names[] = {
+		[SUBJECT_MISSING] = "missing",
+		[SUBJECT_REGISTERED] = "registered",
+		[SUBJECT_AS_PLANNED] = "as planned",
+	};
+	return names[state];
+}
+
+static void print_subjects_json(const struct subject_report *reports)
+{
+	for (size_t i = 0; i < SUBJECTS_COUNT; i++) {
+		struct json_printer json = {.out = stdout};
+		json_begin(&json, NULL, '{');
+		json_text(&json, "subject", text_of(reports[i].subject));
+		json_text(&json, "state", text_of(subject_state_name(reports[i].state)));
+		if (reports[i].id)
+			json_integer(&json, "id", reports[i].id);
+		json_text(&json, "compatibility", text_of(reports[i].compatibility));
+		json_end(&json, '}');
+		json_line(&json);
+	}
+}
+
+static void print_subjects(const struct subject_report *reports)
+{
+	static const struct table_column columns[] = {
+		{"SUBJECT", false}, {"STATE", false}, {"ID", true}, {"COMPATIBILITY SET TO", false}};
+	struct table table;
+
+	putchar('\n');
+	table_begin(&table, stdout, columns, sizeof columns / sizeof *columns);
+	for (size_t i = 0; i < SUBJECTS_COUNT; i++) {
+		table_cell(&table, text_of(reports[i].subject));
+		table_cell(&table, text_of(subject_state_name(reports[i].state)));
+		if (reports[i].id)
+			table_cell_format(&table, "%d", (int)reports[i].id);
+		else
+			table_cell(&table, TEXT_LITERAL(""));
+		table_cell(&table, text_of(reports[i].compatibility ? reports[i].compatibility : ""));
+	}
+	table_end(&table);
+}
+
+/* The exit code. */
+static int run_subjects(const struct options *options, const struct config *config, bool is_dry_run)
+{
+	struct subject_report reports[SUBJECTS_COUNT];
+	struct failure failure;
+	bool is_missing = false;
+
+	if (subjects_bring_up(config, is_dry_run, reports, &failure) != OUTCOME_OK)
+		return options_failed(options, &failure);
+	for (size_t i = 0; i < SUBJECTS_COUNT; i++)
+		is_missing = is_missing || reports[i].state == SUBJECT_MISSING;
+	if (options->json)
+		print_subjects_json(reports);
+	else
+		print_subjects(reports);
+	return is_missing ? EXIT_DIFFERENCE : EXIT_OK;
+}
+
 static int run(const struct options *options, const struct config *config, bool is_dry_run)
 {
 	struct topic_plan plans[TOPICS_COUNT];
@@ -153,7 +217,11 @@ static int run(const struct options *options, const struct config *config, bool 
 	}
 	if (!options->json)
 		print_table(reports);
-	return differs ? EXIT_DIFFERENCE : EXIT_OK;
+	int exit_code = differs ? EXIT_DIFFERENCE : EXIT_OK;
+	if (!subjects_are_wanted(config))
+		return exit_code;
+	int subjects_code = run_subjects(options, config, is_dry_run);
+	return subjects_code == EXIT_OK ? exit_code : subjects_code;
 }
 
 int command_topics(int argc, char **argv)
@@ -171,7 +239,8 @@ int command_topics(int argc, char **argv)
 		.command = "topics",
 		.summary = "create the topics with the settings that the guarantees rest on",
 		.details =
-			"A topic that exists is left as it is; what differs from the plan is said, with exit code 3.",
+			"A topic that exists is left as it is; what differs from the plan is said, with exit code 3.\n"
+			"With registry.url the schemas of the outputs are registered there, too.",
 		.table = table,
 		.table_count = sizeof table / sizeof *table,
 		.arguments = arguments,

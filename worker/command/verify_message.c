@@ -49,13 +49,25 @@ static bool has_plain_dimensions(const struct ledger_entry *entry, struct arena 
 	return true;
 }
 
+/* As the message was written. */
+static struct encoding encoding_of(struct text value, const char *topic)
+{
+	struct encoding encoding = {
+		.format = (uint8_t)value.data[0] == 0xC3 || value.data[0] == 0 ? FORMAT_AVRO : FORMAT_JSON,
+		.input_topics = {topic, topic},
+	};
+
+	if (value.data[0] == 0 && value.size >= 5)
+		for (size_t i = 1; i < 5; i++)
+			encoding.schema_ids[OUTPUT_LEDGER] =
+				encoding.schema_ids[OUTPUT_LEDGER] << 8 | (uint8_t)value.data[i];
+	return encoding;
+}
+
 void verify_message(struct verify_report *report, const struct decoder *decoder, struct arena *arena,
 	const struct ledger_entry *entry, const char *topic, const struct published *published)
 {
-	const struct encoding encoding = {
-		.format = (uint8_t)published->value.data[0] == 0xC3 ? FORMAT_AVRO : FORMAT_JSON,
-		.input_topics = {topic, topic},
-	};
+	const struct encoding encoding = encoding_of(published->value, topic);
 	struct defect defect;
 
 	if (!has_plain_dimensions(entry, arena)) {

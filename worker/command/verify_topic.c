@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "drawdown/kafka.h"
+#include "drawdown/schema_finder.h"
 #include "sql_files.h"
 #include "verify.h"
 
@@ -70,6 +71,7 @@ struct topic_audit {
 	const char *topic;
 	rd_kafka_t *kafka;
 	struct decoder *decoder;
+	struct schema_finder *finder;
 	rd_kafka_topic_partition_list_t *committed; /* of the inputs */
 	struct partition *partitions;
 	int32_t partitions_count, unfinished;
@@ -187,6 +189,7 @@ static bool read_claim(struct topic_audit *audit, const rd_kafka_message_t *mess
 {
 	const struct text value = {message->payload, message->len};
 	struct defect defect;
+	schema_finder_prepare(audit->finder, value);
 	const struct json_node *tree = verify_decode(audit->decoder, &audit->arena, value, &defect);
 	const struct account_key nobody = {{message->key, message->key_len}, TEXT_NULL, TEXT_NULL};
 
@@ -660,6 +663,7 @@ static void release(struct topic_audit *audit)
 		rd_kafka_consumer_close(audit->kafka);
 		rd_kafka_destroy(audit->kafka);
 	}
+	schema_finder_free(audit->finder);
 	decoder_free(audit->decoder);
 	arena_release(&audit->arena);
 	free(audit->partitions);
@@ -679,6 +683,7 @@ enum outcome verify_topic(struct verify *verify, struct failure *reterr)
 	audit->seen = new_slots(SEEN_SLOTS_MIN);
 	audit->seen_slots = SEEN_SLOTS_MIN;
 	audit->decoder = decoder_new();
+	audit->finder = schema_finder_new(verify->config, audit->decoder);
 	arena_init(&audit->arena, 1 << 20);
 	verify->report.has_topic = true;
 	enum outcome outcome = prepare(audit, reterr);

@@ -22,6 +22,7 @@
 #include "drawdown/metrics.h"
 #include "drawdown/options.h"
 #include "drawdown/publish_kafka.h"
+#include "drawdown/schemas.h"
 #include "drawdown/signals.h"
 #include "drawdown/source_kafka.h"
 #include "drawdown/store_postgres.h"
@@ -34,6 +35,7 @@
 #define CLOSE_FATAL_SECONDS_MAX 3
 #define HEAPS_MAX 4
 #define KEEPER_TIMEOUT (5 * INSTANT_SECOND)
+#define SCHEMAS_TIMEOUT (5 * INSTANT_SECOND)
 
 struct process {
 	struct config config;
@@ -42,6 +44,7 @@ struct process {
 	struct store store;
 	struct publish publish;
 	struct source source;
+	struct schemas *schemas;
 	bool store_open, publish_open, source_open;
 	int64_t begun_at;
 };
@@ -56,6 +59,22 @@ static enum outcome open_store(struct process *process, struct failure *reterr)
 	return outcome;
 }
 
+/* What the worker needs to know of schemas before it begins: the kept ones, and its outputs' ids. */
+static enum outcome open_schemas(struct process *process, struct failure *reterr)
+{
+	struct library library;
+	enum outcome outcome = library_open(&library, &process->config, reterr);
+
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	outcome = library_find_output_ids(&library, process->config.encoding.schema_ids, reterr);
+	if (outcome != OUTCOME_OK) {
+		library.close(library.self);
+		return outcome;
+	}
+	return schemas_open(&process->schemas, &process->config, &library, reterr);
+}
+
 static enum outcome open_publish(struct process *process, struct failure *reterr)
 {
 	enum outcome outcome = publish_kafka_new(&process->publish, &process->config, reterr);
@@ -66,7 +85,7 @@ static enum outcome open_publish(struct process *process, struct failure *reterr
 
 static enum outcome open_source(struct process *process, struct failure *reterr)
 {
-	enum outcome outcome = source_kafka_open(&process->source, &process->config, reterr);
+	enum outcome outcome = source_kafka_open(&process->source, &process->config, process->schemas, reterr);
 
 	process->source_open = outcome == OUTCOME_OK;
 	return outcome;
@@ -100,6 +119,7 @@ static enum outcome open_all(struct process *process, struct failure *reterr)
 		const char *waiting_for;
 	} parts[] = {
 		{open_store, "waiting for PostgreSQL"},
+		{open_schemas, "waiting for PostgreSQL, or for the schema registry"},
 		{open_publish, "waiting for Kafka"},
 		{open_source, "waiting for Kafka"},
 	};
@@ -147,6 +167,7 @@ static void close_all(struct process *process)
 		process->source.close(process->source.self);
 	if (process->publish_open)
 		process->publish.close(process->publish.self);
+	(void)schemas_close(process->schemas, SCHEMAS_TIMEOUT); /* behind the source, which borrows them */
 	if (process->store_open)
 		process->store.close(process->store.self);
 	admin_close(process->admin);
@@ -174,7 +195,8 @@ static int run(struct process *process)
 	if (outcome == OUTCOME_RETRY && signals_wait(0)) {
 		outcome = OUTCOME_OK; /* told to stop before there was anything to stop */
 	} else if (outcome == OUTCOME_OK) {
-		worker = worker_new(&process->config, &process->source, &process->store, &process->publish);
+		worker = worker_new(&process->config, schemas_decoder(process->schemas), &process->source,
+			&process->store, &process->publish);
 		keeper = keeper_new(&process->config, worker_ownership(worker));
 		signals_tell(worker);
 		outcome = worker_run(worker, &failure);

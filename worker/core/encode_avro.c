@@ -46,6 +46,7 @@ static const char *const record_names[RECORD_COUNT] = {
 };
 
 static uint8_t headers[RECORD_COUNT][10]; /* of Avro's single-object encoding */
+static struct output_schema schemas[RECORD_COUNT];
 
 static void put_fingerprint(uint8_t header[10], uint64_t fingerprint)
 {
@@ -59,10 +60,12 @@ static void find_header(enum record_name record, struct arena *arena)
 {
 	struct schema_error error;
 	for (size_t i = 0; i < avro_files_count; i++) {
-		const struct schema *schema =
-			schema_parse((struct text){avro_files[i].text, avro_files[i].size}, arena, &error);
+		const struct text text = {avro_files[i].text, avro_files[i].size};
+		const struct schema *schema = schema_parse(text, arena, &error);
 		if (schema && text_equal(schema->name, text_of(record_names[record]))) {
-			put_fingerprint(headers[record], schema_fingerprint(schema, arena));
+			uint64_t fingerprint = schema_fingerprint(schema, arena);
+			put_fingerprint(headers[record], fingerprint);
+			schemas[record] = (struct output_schema){text_of(record_names[record]), text, fingerprint};
 			return;
 		}
 	}
@@ -79,11 +82,42 @@ static void find_headers(void)
 	arena_release(&arena);
 }
 
-static void put_header(struct buffer *buffer, enum record_name record)
+static void know_headers(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	(void)pthread_once(&once, find_headers);
+}
+
+static void put_header(struct buffer *buffer, enum record_name record)
+{
+	know_headers();
 	buffer_put(buffer, headers[record], sizeof headers[record]);
+}
+
+static const enum record_name output_records[OUTPUT_DEAD_LETTERS] = {
+	[OUTPUT_LEDGER] = RECORD_LEDGER_ENTRY,
+	[OUTPUT_BALANCES] = RECORD_BALANCE,
+	[OUTPUT_OUTCOMES] = RECORD_OUTCOME,
+	[OUTPUT_NOTIFICATIONS] = RECORD_NOTIFICATION,
+};
+
+struct output_schema encode_output_schema(enum output output)
+{
+	assert(output < OUTPUT_DEAD_LETTERS);
+	know_headers();
+	return schemas[output_records[output]];
+}
+
+/* Confluent's framing where a registry has given an id: 0x00 and the id, big-endian. */
+static void put_output_header(struct buffer *buffer, enum output output, const struct encoding *encoding)
+{
+	uint32_t id = encoding->schema_ids[output];
+	const uint8_t header[5] = {0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id};
+
+	if (id)
+		buffer_put(buffer, header, sizeof header);
+	else
+		put_header(buffer, output_records[output]);
 }
 
 static void put_account(
@@ -105,7 +139,7 @@ void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *
 {
 	const struct account_key *account = entry->account;
 	const struct source_position *source = &entry->source;
-	put_header(buffer, RECORD_LEDGER_ENTRY);
+	put_output_header(buffer, OUTPUT_LEDGER, encoding);
 	avro_put_long(buffer, (int64_t)encode_entry_id_size(entry));
 	encode_put_entry_id(buffer, entry);
 	put_account(buffer, account->customer_id, account->currency_id, account->resource_id);
@@ -158,7 +192,7 @@ static void put_alerts(struct buffer *buffer, const struct alerts *alerts)
 
 void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding)
 {
-	put_header(buffer, RECORD_BALANCE);
+	put_output_header(buffer, OUTPUT_BALANCES, encoding);
 	put_account(buffer, account->key.customer_id, account->key.currency_id, account->key.resource_id);
 	avro_put_credit(buffer, account->balance);
 	avro_put_credit(buffer, account->held);
@@ -176,7 +210,7 @@ void encode_avro_outcome(struct buffer *buffer, const struct record *record, con
 	const struct event *event = &record->event;
 	const struct result *result = &record->result;
 	const struct source_position *source = &record->source;
-	put_header(buffer, RECORD_OUTCOME);
+	put_output_header(buffer, OUTPUT_OUTCOMES, encoding);
 	put_account(buffer, event->customer_id, event->currency_id, event->resource_id);
 	avro_put_string(buffer, event->idempotency_key);
 	avro_put_string(buffer, text_of(event_kind_name(event->kind)));
@@ -195,7 +229,7 @@ void encode_avro_notification(
 {
 	const struct account_key *account = notification->account;
 	const struct source_position *source = &notification->source;
-	put_header(buffer, RECORD_NOTIFICATION);
+	put_output_header(buffer, OUTPUT_NOTIFICATIONS, encoding);
 	avro_put_string(buffer, encode_notification_id(buffer->arena, notification, encoding));
 	avro_put_string(buffer, text_of(notification_type_name(notification->type)));
 	put_account(buffer, account->customer_id, account->currency_id, account->resource_id);

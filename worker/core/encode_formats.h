@@ -18,7 +18,7 @@ void encode_json_notification(
 	struct buffer *buffer, const struct notification *notification, const struct encoding *encoding);
 void encode_json_event(struct buffer *buffer, const struct event *event);
 
-/* Single-object framing: header and record. */
+/* Header and record: single-object framing, or Confluent's where the encoding has an id for the output. */
 void encode_avro_ledger_entry(struct buffer *buffer, const struct ledger_entry *entry, const struct encoding *encoding);
 void encode_avro_balance(struct buffer *buffer, const struct account *account, const struct encoding *encoding);
 void encode_avro_outcome(struct buffer *buffer, const struct record *record, const struct encoding *encoding);

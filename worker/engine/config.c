@@ -503,6 +503,21 @@ static enum outcome default_topic(struct loader *loader, const char *name)
 	return set_default(loader, option, topic);
 }
 
+/* What the ids of a registry are kept under: where it is, but for what says how it is reached. */
+static enum outcome default_registry_name(struct loader *loader)
+{
+	const char *url = loader->config->registry_url;
+	const char *begin = url ? strstr(url, "://") : NULL;
+	char name[256];
+
+	if (!begin || loader->config->registry_name)
+		return OUTCOME_OK;
+	(void)snprintf(name, sizeof name, "%s", begin + 3);
+	while (*name && name[strlen(name) - 1] == '/')
+		name[strlen(name) - 1] = '\0';
+	return set_default(loader, find_option("registry.name"), name);
+}
+
 /* Defaults that follow from other values. */
 static enum outcome derive_defaults(struct loader *loader)
 {
@@ -520,6 +535,8 @@ static enum outcome derive_defaults(struct loader *loader)
 	if (origin_of(loader, find_option("dedupe.generation"))->kind == ORIGIN_DEFAULT &&
 		config->dedupe_generation > config->rules.dedupe_window)
 		config->dedupe_generation = config->rules.dedupe_window;
+	if (default_registry_name(loader) != OUTCOME_OK)
+		return OUTCOME_REJECT;
 	if (config->replica_id)
 		return OUTCOME_OK;
 	(void)gethostname(host, sizeof host - 1);
@@ -634,6 +651,16 @@ static enum outcome check_servers(struct loader *loader, unsigned needs)
 	return OUTCOME_OK;
 }
 
+static enum outcome check_registry(struct loader *loader)
+{
+	struct failure failure = {0};
+	const char *option;
+
+	if (config_check_registry(loader->config, &option, &failure) == OUTCOME_OK)
+		return OUTCOME_OK;
+	return refuse_with(loader, origin_of(loader, find_option(option)), &failure);
+}
+
 /* --- public --- */
 
 enum outcome config_load_over(struct config *config, const char *path, const char *const *settings,
@@ -662,6 +689,8 @@ enum outcome config_load_over(struct config *config, const char *path, const cha
 		outcome = check_address(&loader);
 	if (outcome == OUTCOME_OK)
 		outcome = check_servers(&loader, needs);
+	if (outcome == OUTCOME_OK)
+		outcome = check_registry(&loader);
 	if (outcome != OUTCOME_OK)
 		config_release(config);
 	return outcome;

@@ -23,6 +23,7 @@
 
 struct kafka_source {
 	const struct config *config;
+	struct schemas *schemas;
 	struct source_group *group;
 	int event_fd;
 	atomic_bool is_woken;
@@ -236,8 +237,8 @@ static enum outcome kafka_start(
 	if (outcome != OUTCOME_OK)
 		return outcome;
 
-	source->reader = source_reader_new(source_group_kafka(source->group), source->config, source->event_fd,
-		partitions, count, &source->damage);
+	source->reader = source_reader_new(source_group_kafka(source->group), source->config, source->schemas,
+		source->event_fd, partitions, count, &source->damage);
 	rd_kafka_topic_partition_list_t *list = list_partitions(source, partitions, count);
 	rd_kafka_resp_err_t code = rd_kafka_assign(source_group_kafka(source->group), list);
 	rd_kafka_topic_partition_list_destroy(list);
@@ -284,6 +285,7 @@ static void kafka_close(void *self)
 {
 	struct kafka_source *source = self;
 
+	schemas_set_wake(source->schemas, NULL, NULL);
 	if (source->reader)
 		source_group_unassign(source->group);
 	source_reader_free(source->reader);
@@ -311,7 +313,8 @@ static enum outcome check_topics(const struct config *config, int32_t *ret_parti
 	return outcome;
 }
 
-enum outcome source_kafka_open(struct source *ret_source, const struct config *config, struct failure *reterr)
+enum outcome source_kafka_open(
+	struct source *ret_source, const struct config *config, struct schemas *schemas, struct failure *reterr)
 {
 	struct failure own;
 	struct kafka_source *source = calloc(1, sizeof *source);
@@ -320,6 +323,7 @@ enum outcome source_kafka_open(struct source *ret_source, const struct config *c
 		abort();
 	reterr = reterr ? reterr : &own;
 	source->config = config;
+	source->schemas = schemas;
 	source->damage.position = -1;
 	source->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (source->event_fd < 0)
@@ -331,6 +335,7 @@ enum outcome source_kafka_open(struct source *ret_source, const struct config *c
 		kafka_close(source);
 		return outcome;
 	}
+	schemas_set_wake(schemas, kafka_wake, source);
 	*ret_source = (struct source){
 		.self = source,
 		.poll = kafka_poll,

@@ -15,6 +15,7 @@
 #define DAMAGED_MAX 3 /* readings that failed at one position */
 #define TRACEPARENT_SIZE_MAX 128
 #define UNKNOWN_TOPIC_PAUSE (10 * INSTANT_SECOND)
+#define SCHEMA_WAIT_TOLD INSTANT_SECOND /* a shorter wait for a schema is nobody's concern */
 
 /* One partition. */
 struct side {
@@ -36,6 +37,10 @@ struct side {
 struct pair {
 	struct side sides[INPUT_COUNT];
 	struct merge_wait wait;
+	/* for the schema of the record whose turn it is */
+	int64_t schema_wait_since; /* 0: it does not wait */
+	int64_t schema_wait_offset;
+	bool is_schema_wait_told;
 };
 
 struct source_reader {
@@ -46,6 +51,8 @@ struct source_reader {
 	size_t pairs_turn; /* whose turn it is, so that a full batch starves no one */
 	bool is_recovering;
 	struct source_damage *damage;
+	struct schemas *schemas;
+	size_t schema_waits_count; /* pairs */
 };
 
 /* ---- begin, end ---- */
@@ -79,8 +86,8 @@ static struct pair *find_pair(struct source_reader *reader, int32_t partition)
 	return &reader->pairs[reader->pairs_count++];
 }
 
-struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, int event_fd,
-	const struct input_partition *partitions, size_t count, struct source_damage *damage)
+struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *config, struct schemas *schemas,
+	int event_fd, const struct input_partition *partitions, size_t count, struct source_damage *damage)
 {
 	struct source_reader *reader = calloc(1, sizeof *reader);
 	struct pair *pairs = calloc(count ? count : 1, sizeof *pairs);
@@ -88,7 +95,13 @@ struct source_reader *source_reader_new(rd_kafka_t *kafka, const struct config *
 	if (!reader || !pairs)
 		abort();
 	*reader = (struct source_reader){
-		.kafka = kafka, .config = config, .pairs = pairs, .is_recovering = true, .damage = damage};
+		.kafka = kafka,
+		.config = config,
+		.pairs = pairs,
+		.is_recovering = true,
+		.damage = damage,
+		.schemas = schemas,
+	};
 	for (size_t i = 0; i < count; i++) {
 		struct pair *pair = find_pair(reader, partitions[i].partition);
 		struct side *side = &pair->sides[partitions[i].input];
@@ -115,6 +128,8 @@ void source_reader_free(struct source_reader *reader)
 		close_side(&reader->pairs[i].sides[INPUT_USAGE]);
 		close_side(&reader->pairs[i].sides[INPUT_COMMANDS]);
 	}
+	schemas_begin_anew(reader->schemas);
+	metrics_set_schema_waits(0);
 	free(reader->pairs);
 	free(reader);
 }
@@ -263,6 +278,14 @@ static instant_t timestamp_of(const rd_kafka_message_t *message)
 	return milliseconds <= INSTANT_MAX / INSTANT_MILLISECOND ? milliseconds * INSTANT_MILLISECOND : INSTANT_MAX + 1;
 }
 
+/* A value that not even a dead letter can take is never looked at: its size alone says so. */
+static struct text copy_value(struct arena *arena, const rd_kafka_message_t *message)
+{
+	if (message->len > DEAD_LETTER_SIZE_MAX)
+		return (struct text){"", message->len};
+	return copy_bytes(arena, message->payload, message->len);
+}
+
 static void hand_out(struct side *side, struct batch *batch)
 {
 	const rd_kafka_message_t *message = side->hand[side->hand_next];
@@ -276,7 +299,7 @@ static void hand_out(struct side *side, struct batch *batch)
 		.timestamp = timestamp_of(message),
 	};
 	record->key = copy_bytes(arena, message->key, message->key_len);
-	record->value = copy_bytes(arena, message->payload, message->len);
+	record->value = copy_value(arena, message);
 	copy_headers(arena, message, record);
 	batch_cover(batch, side->input, side->partition, side->position, message->offset, side->epoch,
 		record->source.timestamp);
@@ -317,13 +340,75 @@ static enum outcome look_at(
 	return OUTCOME_OK;
 }
 
+/* ---- schemas ---- */
+
+static struct text value_of(const rd_kafka_message_t *message)
+{
+	return (struct text){message->payload, message->len};
+}
+
+/* What follows in hand will be asked for too: one look into the database serves many. */
+static void look_ahead(const struct source_reader *reader, const struct side *side)
+{
+	for (size_t i = side->hand_next + 1; i < side->hand_count; i++) {
+		const rd_kafka_message_t *message = side->hand[i];
+		if (!message->err && (!reader->is_recovering || message->offset < side->until))
+			schemas_expect(reader->schemas, value_of(message), reader->is_recovering);
+	}
+}
+
+static void begin_or_go_on_waiting(struct source_reader *reader, struct pair *pair, const struct side *side)
+{
+	int64_t offset = side->hand[side->hand_next]->offset, now = monotonic_now();
+
+	if (!pair->schema_wait_since) {
+		pair->schema_wait_since = now;
+		pair->schema_wait_offset = -1;
+		metrics_set_schema_waits(++reader->schema_waits_count);
+	}
+	if (pair->schema_wait_offset != offset) {
+		pair->schema_wait_offset = offset;
+		look_ahead(reader, side);
+	}
+	if (pair->is_schema_wait_told || now - pair->schema_wait_since < SCHEMA_WAIT_TOLD)
+		return;
+	pair->is_schema_wait_told = true;
+	log_line(LOG_WARNING, "source.schema",
+		"%s [%d] waits at offset %lld, and the other topic's partition with it: the schema of that record is "
+		"not known yet",
+		reader->config->input_topics[side->input], (int)side->partition, (long long)offset);
+}
+
+static void end_waiting(struct source_reader *reader, struct pair *pair, const struct side *side)
+{
+	if (pair->is_schema_wait_told)
+		log_line(LOG_INFO, "source.schema", "%s [%d] goes on at offset %lld after %lld s",
+			reader->config->input_topics[side->input], (int)side->partition, (long long)side->position,
+			(long long)((monotonic_now() - pair->schema_wait_since) / INSTANT_SECOND));
+	pair->schema_wait_since = 0;
+	pair->is_schema_wait_told = false;
+	metrics_set_schema_waits(--reader->schema_waits_count);
+}
+
+/* May the record at the head be handed out? */
+static bool is_decodable(struct source_reader *reader, struct pair *pair, const struct side *side)
+{
+	if (!schemas_admit(reader->schemas, value_of(side->hand[side->hand_next]), reader->is_recovering)) {
+		begin_or_go_on_waiting(reader, pair, side);
+		return false;
+	}
+	if (pair->schema_wait_since)
+		end_waiting(reader, pair, side);
+	return true;
+}
+
 static bool is_full(const struct source_reader *reader, const struct batch *batch, size_t records_max, size_t bytes_max)
 {
 	return !reader->is_recovering && (batch->records_count >= records_max || batch->arena.used_size >= bytes_max);
 }
 
 /* At most what two hands hold, so that the other pairs have their turn. */
-static enum outcome take_from_pair(const struct source_reader *reader, struct pair *pair, struct batch *batch,
+static enum outcome take_from_pair(struct source_reader *reader, struct pair *pair, struct batch *batch,
 	size_t records_max, size_t bytes_max, int64_t *ret_wait_until, struct failure *reterr)
 {
 	int64_t now = monotonic_now();
@@ -332,6 +417,7 @@ static enum outcome take_from_pair(const struct source_reader *reader, struct pa
 
 	for (size_t taken = 0; taken < INPUT_COUNT * HAND_MAX; taken++) {
 		enum outcome outcome = OUTCOME_OK;
+		enum input chosen = INPUT_COUNT;
 
 		if (is_full(reader, batch, records_max, bytes_max))
 			return OUTCOME_OK;
@@ -343,12 +429,10 @@ static enum outcome take_from_pair(const struct source_reader *reader, struct pa
 			return outcome;
 		switch (merge_choose(sides, &pair->wait, now, reader->config->merge_wait)) {
 		case MERGE_USAGE:
-			hand_out(&pair->sides[INPUT_USAGE], batch);
-			sides[INPUT_USAGE] = (struct merge_side){0};
+			chosen = INPUT_USAGE;
 			break;
 		case MERGE_COMMANDS:
-			hand_out(&pair->sides[INPUT_COMMANDS], batch);
-			sides[INPUT_COMMANDS] = (struct merge_side){0};
+			chosen = INPUT_COMMANDS;
 			break;
 		case MERGE_WAIT:
 			if (pair->wait.since + reader->config->merge_wait < *ret_wait_until)
@@ -357,6 +441,10 @@ static enum outcome take_from_pair(const struct source_reader *reader, struct pa
 		case MERGE_NOTHING:
 			return OUTCOME_OK;
 		}
+		if (!is_decodable(reader, pair, &pair->sides[chosen]))
+			return OUTCOME_OK;
+		hand_out(&pair->sides[chosen], batch);
+		sides[chosen] = (struct merge_side){0};
 	}
 	return OUTCOME_OK;
 }
@@ -367,6 +455,7 @@ enum outcome source_reader_fill(struct source_reader *reader, struct batch *batc
 	size_t records_before;
 
 	*ret_wait_until = INT64_MAX;
+	schemas_turn(reader->schemas, reader->is_recovering);
 	do {
 		records_before = batch->records_count;
 		for (size_t i = 0; i < reader->pairs_count; i++) {
@@ -402,6 +491,7 @@ bool source_reader_is_recovered(struct source_reader *reader)
 			return false;
 	}
 	reader->is_recovering = false;
+	schemas_begin_anew(reader->schemas);
 	return true;
 }
 

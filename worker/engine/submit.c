@@ -8,6 +8,7 @@
 #include "drawdown/decode.h"
 #include "drawdown/json_tree.h"
 #include "drawdown/kafka.h"
+#include "drawdown/schema_finder.h"
 
 #define POLL_MS 50
 #define ENTRIES_MAX 4096 /* of one event */
@@ -19,6 +20,7 @@ struct submit {
 	struct text value;
 	struct text key; /* the customer */
 	struct decoder *decoder;
+	struct schema_finder *finder;
 	struct arena arena;
 	rd_kafka_t *producer;
 	rd_kafka_t *consumer;
@@ -283,6 +285,7 @@ static bool take_message(struct submit *submit, const rd_kafka_message_t *messag
 	if (strcmp(topic, submit->config->output_topics[OUTPUT_DEAD_LETTERS]) == 0)
 		return take_dead_letter(submit, message);
 	const struct text value = arena_copy(&submit->arena, (struct text){message->payload, message->len});
+	schema_finder_prepare(submit->finder, value);
 	if (!value.data || !decode_to_json(submit->decoder, &submit->arena, value, &json, &defect))
 		return false;
 	const struct json_node *node = json_tree_parse(json, &submit->arena);
@@ -443,6 +446,7 @@ int submit_event(struct draft *draft, const struct submission *submission, const
 		.key = text_of(submission->customer_id),
 		.decoder = decoder_new(),
 	};
+	submit.finder = schema_finder_new(config, submit.decoder);
 	arena_init(&submit.arena, 1 << 16);
 	int exit_code = run(&submit);
 	if (submit.consumer) {
@@ -452,6 +456,7 @@ int submit_event(struct draft *draft, const struct submission *submission, const
 	if (submit.producer)
 		rd_kafka_destroy(submit.producer);
 	arena_release(&submit.arena);
+	schema_finder_free(submit.finder);
 	decoder_free(submit.decoder);
 	free(draft->text);
 	return exit_code;

@@ -16,6 +16,9 @@ select has_table_privilege('drawdown.account', 'select') and has_table_privilege
            and has_table_privilege('drawdown.due', 'select') and has_table_privilege('drawdown.due', 'insert')
            and has_table_privilege('drawdown.due', 'update') and has_table_privilege('drawdown.due', 'delete')
            and has_table_privilege('drawdown.input_position', 'update')
+           and has_table_privilege('drawdown.writer_schema', 'select')
+           and has_table_privilege('drawdown.writer_schema', 'insert')
+           and has_table_privilege('drawdown.output_schema', 'insert')
            and has_function_privilege('drawdown.make_receipt_generation(timestamptz)', 'execute') as may_work,
        has_table_privilege('drawdown.ledger_entry', 'update') or has_table_privilege('drawdown.ledger_entry', 'delete')
            or has_table_privilege('drawdown.ledger_entry', 'truncate') as may_rewrite,

@@ -17,7 +17,8 @@ begin
     if exists (select from pg_roles where rolname = 'drawdown_worker') then
         grant usage on schema drawdown to drawdown_worker;
         grant select on drawdown.schema_version, drawdown.currency to drawdown_worker;
-        grant select, insert on drawdown.setting, drawdown.ledger_entry, drawdown.receipt to drawdown_worker;
+        grant select, insert on drawdown.setting, drawdown.ledger_entry, drawdown.receipt, drawdown.writer_schema,
+            drawdown.output_schema to drawdown_worker;
         grant select, insert, update on drawdown.account, drawdown.credit_grant, drawdown.hold, drawdown.transfer,
             drawdown.reversal, drawdown.input_position to drawdown_worker;
         revoke delete on drawdown.hold from drawdown_worker; -- earlier versions granted it
@@ -39,6 +40,7 @@ begin
     if exists (select from pg_roles where rolname = 'drawdown_operator') then
         grant usage on schema drawdown to drawdown_operator;
         grant select, insert, update on drawdown.currency to drawdown_operator;
+        grant select, insert on drawdown.writer_schema to drawdown_operator;
     else
         raise notice 'role drawdown_operator is missing and % may not create it', current_user;
     end if;
