@@ -33,6 +33,8 @@ static const struct subcommand subcommands[] = {
 	{"load", command_load, "generate usage, or stream a trace"},
 	{"bench", command_bench, "measure throughput, latency and memory"},
 	{"tail", command_tail, "follow a topic, decoded"},
+	{"dead-letters", command_dead_letters, "list, show and replay inputs that could not be understood"},
+	{"schemas", command_schemas, "schemas of producers that are kept, and adding one"},
 	{"config", command_config, "print or check the configuration"},
 };
 static const size_t subcommands_count = sizeof subcommands / sizeof subcommands[0];

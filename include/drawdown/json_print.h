@@ -40,6 +40,8 @@ void json_credit(struct json_printer *json, const char *name, credit_t amount);
 void json_instant(struct json_printer *json, const char *name, instant_t instant);
 /* Text that is JSON already; absent: null. */
 void json_raw(struct json_printer *json, const char *name, struct text text);
+/* Any bytes: a string where they are text, else {"base64": "..."}. Absent: null. */
+void json_bytes(struct json_printer *json, const char *name, struct text bytes);
 /* A line feed after a whole value. */
 void json_line(struct json_printer *json);
 

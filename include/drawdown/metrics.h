@@ -46,6 +46,7 @@ enum counter {
 	COUNTER_ADVANCES_SENT,
 	COUNTER_KEEPER_FAILURES,
 	COUNTER_GENERATIONS_DROPPED,
+	COUNTER_SCHEMAS_UNKNOWN, /* times that nobody knew a schema */
 	COUNTER_COUNT,
 };
 
@@ -65,6 +66,8 @@ const char *worker_state_name(enum worker_state state);
 void metrics_count(enum counter counter, uint64_t n);
 /* A published record. kind -1: unreadable. */
 void metrics_count_input(int kind, enum result_kind result, uint64_t n);
+/* A published dead letter; reasons: defect_reasons, any other counts as "other". */
+void metrics_count_dead_letter(const char *reason);
 void metrics_count_error(enum outcome outcome);
 /* One batch (or lane part) took so long in a stage. */
 void metrics_observe_stage(enum stage stage, int64_t microseconds);
@@ -78,6 +81,11 @@ void metrics_forget_positions(void);
 /* How long the account that waits longest has been due, in microseconds, of those that the worker owns; 0: none waits.
  */
 void metrics_set_due_age(int64_t age);
+/* A question to the schema registry, and what came of it. */
+void metrics_count_registry(enum outcome outcome);
+/* How many writers' schemas were learnt, and how many pairs of partitions wait for one. */
+void metrics_set_schemas_known(size_t count);
+void metrics_set_schema_waits(size_t pairs_count);
 void metrics_set_state(enum worker_state state);
 enum worker_state metrics_state(void);
 /* Ready: assigned (or waiting for an assignment while in the group) and servers answered lately. */

@@ -18,7 +18,7 @@ from support.worker import DRAWDOWN, free_port
 REFUSED, FAILED, DIFFERENCE, REJECTED, TIMEOUT = 1, 2, 3, 4, 5  # exit codes
 COMMANDS = (
     "worker migrate topics grant consume void confirm-payment reverse reserve settle extend release configure currency "
-    "entitlement ledger load tail config"
+    "entitlement ledger load tail dead-letters config"
 ).split()
 
 

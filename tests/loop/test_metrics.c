@@ -77,6 +77,20 @@ static void inputs_are_counted_by_kind_and_outcome(void **state)
 	assert_int_equal(sample("drawdown_inputs_total{kind=\"void\",outcome=\"applied\"}"), 0);
 }
 
+static void dead_letters_are_counted_by_reason(void **state)
+{
+	(void)state;
+	assert_int_equal(sample("drawdown_dead_letters_total{reason=\"invalid_timestamp\"}"), 0);
+	metrics_count_dead_letter("missing_field");
+	metrics_count_dead_letter("missing_field");
+	metrics_count_dead_letter("empty");
+	metrics_count_dead_letter("a reason of another version");
+	assert_int_equal(sample("drawdown_dead_letters_total{reason=\"missing_field\"}"), 2);
+	assert_int_equal(sample("drawdown_dead_letters_total{reason=\"empty\"}"), 1);
+	assert_int_equal(sample("drawdown_dead_letters_total{reason=\"other\"}"), 1);
+	assert_int_equal(sample("drawdown_dead_letters_total{reason=\"invalid_timestamp\"}"), 0);
+}
+
 static void errors_are_counted_by_class(void **state)
 {
 	(void)state;
@@ -344,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counters_add_up),
 		cmocka_unit_test(inputs_are_counted_by_kind_and_outcome),
+		cmocka_unit_test(dead_letters_are_counted_by_reason),
 		cmocka_unit_test(errors_are_counted_by_class),
 		cmocka_unit_test(a_histogram_counts_each_value_in_its_bucket_and_all_above),
 		cmocka_unit_test(lag_is_from_our_own_position_until_the_partition_is_given_back),

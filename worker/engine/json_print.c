@@ -2,6 +2,8 @@
 #include "drawdown/json_print.h"
 
 #include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
 
 /* Bytes of the UTF-8 sequence at the start of `text` that is well-formed; 0 where there is none. */
 static size_t sequence_size(const unsigned char *bytes, size_t size)
@@ -123,6 +125,23 @@ void json_raw(struct json_printer *json, const char *name, struct text text)
 		(void)fwrite(text.data, 1, text.size, json->out);
 	else
 		(void)fputs("null", json->out);
+}
+
+void json_bytes(struct json_printer *json, const char *name, struct text bytes)
+{
+	if (!bytes.data || text_is_storable(bytes)) {
+		json_text(json, name, bytes);
+		return;
+	}
+	size_t size = sodium_base64_ENCODED_LEN(bytes.size, sodium_base64_VARIANT_ORIGINAL);
+	char *encoded = malloc(size);
+	if (!encoded)
+		abort();
+	sodium_bin2base64(encoded, size, (const unsigned char *)bytes.data, bytes.size, sodium_base64_VARIANT_ORIGINAL);
+	json_begin(json, name, '{');
+	json_text(json, "base64", text_of(encoded));
+	json_end(json, '}');
+	free(encoded);
 }
 
 void json_line(struct json_printer *json)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "drawdown/metrics.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,11 +11,13 @@
 #include <unistd.h>
 
 #include "drawdown/batch.h"
+#include "drawdown/decode.h"
 #include "drawdown/instant.h"
 
 #define LIVE_SILENCE_MAX (60 * INSTANT_SECOND)
 #define BUCKETS_MAX 16
 #define KINDS_COUNT (EVENT_KIND_COUNT + 1) /* and the unreadable */
+#define REASONS_MAX 32
 
 struct family {
 	const char *name;
@@ -41,6 +44,8 @@ static const struct family counter_families[COUNTER_COUNT] = {
 		"Failures of the sweeper and of the dropping of receipts."},
 	[COUNTER_GENERATIONS_DROPPED] = {"drawdown_receipt_generations_dropped_total",
 		"Generations of receipts dropped."},
+	[COUNTER_SCHEMAS_UNKNOWN] = {"drawdown_schemas_unknown_total",
+		"Times that a schema turned out to be known to nobody."},
 };
 
 static const char *const stage_names[STAGE_COUNT] = {
@@ -88,7 +93,10 @@ struct position {
 static struct {
 	_Atomic uint64_t counters[COUNTER_COUNT];
 	_Atomic uint64_t inputs[KINDS_COUNT][RESULT_KIND_COUNT];
+	_Atomic uint64_t dead_letters[REASONS_MAX]; /* as defect_reasons; others where that ends */
 	_Atomic uint64_t errors[OUTCOME_FATAL + 1];
+	_Atomic uint64_t registry_answers[OUTCOME_FATAL + 1];
+	_Atomic uint64_t schemas_known, schema_waits;
 	struct histogram stages[STAGE_COUNT];
 	struct histogram batch_sizes;
 	atomic_int state;
@@ -139,10 +147,36 @@ void metrics_count_input(int kind, enum result_kind result, uint64_t n)
 		add(&metrics.inputs[row][result], n);
 }
 
+void metrics_count_dead_letter(const char *reason)
+{
+	size_t row = 0;
+
+	while (defect_reasons[row] && strcmp(defect_reasons[row], reason) != 0)
+		row++;
+	assert(row < REASONS_MAX);
+	add(&metrics.dead_letters[row], 1);
+}
+
 void metrics_count_error(enum outcome outcome)
 {
 	if ((unsigned)outcome <= OUTCOME_FATAL)
 		add(&metrics.errors[outcome], 1);
+}
+
+void metrics_count_registry(enum outcome outcome)
+{
+	if ((unsigned)outcome <= OUTCOME_FATAL)
+		add(&metrics.registry_answers[outcome], 1);
+}
+
+void metrics_set_schemas_known(size_t count)
+{
+	atomic_store(&metrics.schemas_known, count);
+}
+
+void metrics_set_schema_waits(size_t pairs_count)
+{
+	atomic_store(&metrics.schema_waits, pairs_count);
 }
 
 static void observe(struct histogram *histogram, const uint64_t *bounds, uint64_t value)
@@ -291,6 +325,18 @@ static void write_inputs(FILE *out)
 	}
 }
 
+static void write_dead_letters(FILE *out)
+{
+	static const char *const name = "drawdown_dead_letters_total";
+	size_t row = 0;
+
+	write_head(out, name, "counter", "Dead letters published, by reason.");
+	for (; defect_reasons[row]; row++)
+		(void)fprintf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", name, defect_reasons[row],
+			get(&metrics.dead_letters[row]));
+	(void)fprintf(out, "%s{reason=\"other\"} %" PRIu64 "\n", name, get(&metrics.dead_letters[row]));
+}
+
 static void write_errors(FILE *out)
 {
 	write_head(out, "drawdown_errors_total", "counter", "Failures met, by the action that they asked for.");
@@ -390,6 +436,27 @@ static void write_due(FILE *out)
 	(void)fputc('\n', out);
 }
 
+static void write_schemas(FILE *out)
+{
+	static const enum outcome failures[] = {OUTCOME_RETRY, OUTCOME_FATAL};
+	uint64_t requests = 0;
+
+	for (int outcome = OUTCOME_OK; outcome <= OUTCOME_FATAL; outcome++)
+		requests += get(&metrics.registry_answers[outcome]);
+	write_head(out, "drawdown_registry_requests_total", "counter", "Questions to the schema registry.");
+	(void)fprintf(out, "drawdown_registry_requests_total %" PRIu64 "\n", requests);
+	write_head(out, "drawdown_registry_failures_total", "counter",
+		"Those that brought nothing: retry where it was not reached or not well, fatal where it refused.");
+	for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+		(void)fprintf(out, "drawdown_registry_failures_total{class=\"%s\"} %" PRIu64 "\n",
+			outcome_name(failures[i]), get(&metrics.registry_answers[failures[i]]));
+	write_head(out, "drawdown_schemas_known", "gauge", "Writers' schemas that were learnt, by id or fingerprint.");
+	(void)fprintf(out, "drawdown_schemas_known %" PRIu64 "\n", get(&metrics.schemas_known));
+	write_head(out, "drawdown_schema_waits", "gauge",
+		"Pairs of partitions that wait for the schema of their next record.");
+	(void)fprintf(out, "drawdown_schema_waits %" PRIu64 "\n", get(&metrics.schema_waits));
+}
+
 static uint64_t resident_size(void)
 {
 	FILE *file = fopen("/proc/self/statm", "re");
@@ -420,11 +487,13 @@ static void write_process(FILE *out)
 void metrics_write(FILE *out)
 {
 	write_inputs(out);
+	write_dead_letters(out);
 	write_counters(out);
 	write_errors(out);
 	write_histograms(out);
 	write_positions(out);
 	write_due(out);
+	write_schemas(out);
 	write_state(out);
 	write_process(out);
 }

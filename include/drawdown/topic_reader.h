@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a topic holds when it is opened, read committed, one partition after the other: for subcommands that look at a
+ * topic as a whole. Joins no group, commits nothing.
+ */
+#ifndef DRAWDOWN_TOPIC_READER_H
+#define DRAWDOWN_TOPIC_READER_H
+
+#include "drawdown/kafka.h"
+
+struct topic_range {
+	int64_t begin; /* retention has taken what is before */
+	int64_t end;   /* behind the last record, be its transaction still open */
+};
+
+struct topic_reader {
+	const char *topic; /* borrowed */
+	rd_kafka_t *kafka;
+	struct topic_range *ranges; /* one a partition */
+	int32_t partitions_count;
+};
+
+/* Asks where the partitions begin and end. FATAL where there is no such topic. Close it in any case. */
+enum outcome topic_reader_open(
+	struct topic_reader *reader, const struct config *config, const char *topic, struct failure *reterr);
+void topic_reader_close(struct topic_reader *reader);
+/* How many offsets all ranges have: for a progress bar. */
+uint64_t topic_reader_total(const struct topic_reader *reader);
+
+/* The message is the reader's, for the time of the call; whether to go on. */
+typedef bool topic_reader_take(void *context, const rd_kafka_message_t *message);
+
+/* Hands out the records of [from, to) of a partition, in order. `take` is asked with NULL now and then, so that it can
+ * show progress. FATAL where nothing comes for half a minute: a transaction is open there. */
+enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, int64_t from, int64_t to,
+	topic_reader_take *take, void *context, struct failure *reterr);
+
+#endif
