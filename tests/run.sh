@@ -3,6 +3,7 @@
 #   lint         clang builds without a warning, the core links no server's library, shellcheck
 #   unit         pure modules; property: random input, printed seeds; loop: the worker's loop over fakes
 #   integration  the program against private Kafka and PostgreSQL; crash: the same, killed and stopped
+#   fuzz         libFuzzer on each target of tests/fuzz, $DRAWDOWN_FUZZ_SECONDS (60) each, two at a time
 #   model        random histories through the same, every record held against an independent referee
 # C layers are built with preset $DRAWDOWN_PRESET (asan unless set), real-server layers use the release build.
 set -euo pipefail
@@ -11,7 +12,7 @@ exec 2>&1
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/lib.sh"
 cd "$ROOT"
 
-LAYERS=(lint unit property loop integration model crash)
+LAYERS=(lint unit property loop fuzz integration model crash)
 PRESET=${DRAWDOWN_PRESET:-asan}
 WERROR=-DDRAWDOWN_WERROR=OFF
 [[ ${CI:-} != true ]] || WERROR=-DDRAWDOWN_WERROR=ON
@@ -41,13 +42,13 @@ check() {
 
 core_is_pure() {
     local symbols
-    symbols=$(nm -u build/clang/libdrawdown_core.a) && ! grep -E ' U (PQ|rd_kafka_|MHD_)' <<<"$symbols"
+    symbols=$(nm -u build/clang/libdrawdown_core.a) && ! grep -E ' U (PQ|rd_kafka_|MHD_|curl_)' <<<"$symbols"
 }
 
 run_lint() {
     check "clang builds without a warning" build clang -DDRAWDOWN_WERROR=ON
-    check "the core links neither libpq, librdkafka nor libmicrohttpd" core_is_pure
-    check "shellcheck has nothing to say" shellcheck -x .ci/run deploy/*.sh tests/*.sh
+    check "the core links neither libpq, librdkafka, libmicrohttpd nor libcurl" core_is_pure
+    check "shellcheck has nothing to say" shellcheck -x .ci/run deploy/*.sh tests/*.sh tests/fuzz/*.sh
 }
 
 # run_cmocka LAYER: test cases are counted in ctest's log; a program that ends without cmocka's summary is one failure.
@@ -89,10 +90,31 @@ run_pytest() {
     fi
 }
 
+# Each target finds nothing within its time, from its kept corpus on.
+run_fuzz() {
+    local file targets=() target failed_targets
+    build fuzz "$WERROR" || {
+        add 0 1 0
+        return 0
+    }
+    for file in build/fuzz/fuzz_*; do
+        targets+=("${file#build/fuzz/fuzz_}")
+    done
+    # shellcheck disable=SC2016 # that shell's own arguments
+    failed_targets=$(printf '%s\n' "${targets[@]}" |
+        xargs -P 2 -I '{}' sh -c 'bash tests/fuzz/run.sh "$1" "$2" >&2 || echo "$1"' sh '{}' "${DRAWDOWN_FUZZ_SECONDS:-60}")
+    for target in "${targets[@]}"; do
+        check "fuzzing finds nothing in $target" not_in "$target" "$failed_targets"
+    done
+}
+
+not_in() { ! grep -qx -- "$1" <<<"$2"; }
+
 run_layer() {
     case $1 in
     lint) run_lint ;;
     unit | property | loop) run_cmocka "$1" ;;
+    fuzz) run_fuzz ;;
     integration | model | crash) run_pytest "$1" ;;
     esac
 }

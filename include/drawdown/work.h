@@ -99,6 +99,7 @@ struct encoding {
 	enum output_format format;
 	bool outcomes_all; /* repeat applied ones in credits.outcomes */
 	const char *input_topics[INPUT_COUNT];
+	uint32_t schema_ids[OUTPUT_COUNT]; /* of a registry, for Confluent framing of Avro; 0: single-object framing */
 };
 
 /* What became of the records: kept by work_resolve, so that nobody needs to go through them again. */

@@ -168,6 +168,29 @@ static void each_dead_letter_bears_its_own_error(void **state)
 	}
 }
 
+/* Small as they are: the log keeps two lengths with each. */
+static void a_dead_letter_with_too_many_headers_goes_without_them(void **state)
+{
+	struct money *money = *state;
+	static const struct defect defect = {"empty", "the record has no value"};
+	static const struct header header = {TEXT_CONSTANT("h"), TEXT_CONSTANT("")};
+	static struct header headers[100000];
+	static const size_t counts[] = {90000, 100000};
+	for (size_t i = 0; i < 100000; i++)
+		headers[i] = header;
+	for (size_t i = 0; i < 2; i++) {
+		struct record *record = unreadable(money);
+		record->defect = &defect;
+		record->headers = headers;
+		record->headers_count = counts[i];
+	}
+	run_and_encode(money, &encoding);
+	assert_int_equal(message_of(money, OUTPUT_DEAD_LETTERS, 0)->headers_count, 90000 + 6);
+	const struct message *cut = message_of(money, OUTPUT_DEAD_LETTERS, 1);
+	assert_int_equal(cut->headers_count, 1 + 6);
+	assert_true(text_equal(cut->headers[0].name, TEXT_LITERAL("drawdown.cut")));
+}
+
 static void the_trace_goes_with_entries_and_outcomes(void **state)
 {
 	struct money *money = *state;
@@ -308,6 +331,7 @@ int main(void)
 		money_test(entries_of_advance_are_published_with_an_event_that_is_rejected),
 		money_test(an_unreadable_record_is_a_dead_letter_as_it_came),
 		money_test(each_dead_letter_bears_its_own_error),
+		money_test(a_dead_letter_with_too_many_headers_goes_without_them),
 		money_test(the_trace_goes_with_entries_and_outcomes),
 		money_test(messages_need_nothing_of_the_work_that_made_them),
 		money_test(what_was_recalled_goes_out_in_order_before_what_is_new),

@@ -95,6 +95,21 @@ static bool surrogates_are_paired(struct text json)
 	return true;
 }
 
+static bool is_white(struct text text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (!memchr(" \t\r\n", text.data[i], 4))
+			return false;
+	return true;
+}
+
+/* yajl takes two more control characters for white space than JSON does. */
+static const char *find_false_white(struct text json)
+{
+	const char *found = memchr(json.data, '\v', json.size);
+	return found ? found : memchr(json.data, '\f', json.size);
+}
+
 enum json_parsed json_parse(
 	struct text json, const yajl_callbacks *callbacks, void *context, struct arena *arena, size_t *ret_offset)
 {
@@ -107,15 +122,23 @@ enum json_parsed json_parse(
 		return JSON_NOT_UTF8;
 	if (!surrogates_are_paired(json))
 		return JSON_MALFORMED;
+	const char *false_white = find_false_white(json);
+	if (false_white) {
+		*ret_offset = (size_t)(false_white - json.data);
+		return JSON_MALFORMED;
+	}
 
 	yajl_handle handle = yajl_alloc(callbacks, &functions, context);
 	(void)yajl_config(handle, yajl_dont_validate_strings, 1); /* text_is_storable has */
+	/* what it would look at behind the value itself may be the beginning of a string or a word */
+	(void)yajl_config(handle, yajl_allow_trailing_garbage, 1);
 	yajl_status status = yajl_parse(handle, (const unsigned char *)json.data, json.size);
-	*ret_offset = yajl_get_bytes_consumed(handle);
+	size_t consumed = *ret_offset = yajl_get_bytes_consumed(handle);
 	if (status == yajl_status_ok)
 		status = yajl_complete_parse(handle);
 	yajl_free(handle);
 	if (status == yajl_status_ok)
-		return JSON_PARSED;
+		return is_white((struct text){json.data + consumed, json.size - consumed}) ? JSON_PARSED
+											   : JSON_MALFORMED;
 	return status == yajl_status_client_canceled ? JSON_CANCELLED : JSON_MALFORMED;
 }

@@ -195,6 +195,8 @@ static void add_notifications(struct lane_work *work, const struct encoding *enc
 		add_notification(work, &work->notifications[i], encoding);
 }
 
+#define HEADER_LENGTHS_SIZE_MAX 10 /* of name and value, as the log has them */
+
 static size_t dead_letter_size(const struct record *record)
 {
 	size_t size = record->key.size + record->value.size;
@@ -210,7 +212,7 @@ static void add_dead_letter(struct lane_work *work, const struct record *record,
 	struct record shortened = *record;
 	size_t size = dead_letter_size(record);
 
-	if (size > DEAD_LETTER_SIZE_MAX) {
+	if (size + record->headers_count * HEADER_LENGTHS_SIZE_MAX > DEAD_LETTER_SIZE_MAX) {
 		struct header *header = arena_alloc(&work->outbox, sizeof *header);
 		*header = (struct header){
 			.name = TEXT_LITERAL("drawdown.cut"), .value = arena_format(&work->outbox, "%zu", size)};

@@ -1,0 +1,23 @@
+# add_drawdown_fuzz(TARGET LIBRARY): tests/fuzz/fuzz_TARGET.c as fuzz_TARGET. With DRAWDOWN_SANITIZE=fuzzer-no-link,...
+# (preset fuzz) it is libFuzzer's program, otherwise a unit test that replays tests/fuzz/corpus/TARGET.
+
+function(add_drawdown_fuzz target library)
+    file(GLOB support CONFIGURE_DEPENDS tests/fuzz/*.c)
+    list(FILTER support EXCLUDE REGEX "/(fuzz_[a-z]+|replay)\\.c$")
+    set(name fuzz_${target})
+    add_executable(${name} tests/fuzz/fuzz_${target}.c ${support})
+    target_link_libraries(${name} PRIVATE ${library})
+    if(DRAWDOWN_SANITIZE MATCHES "fuzzer")
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+        if(NOT TARGET fuzz_targets)
+            add_custom_target(fuzz_targets)
+        endif()
+        add_dependencies(fuzz_targets ${name})
+    else()
+        target_sources(${name} PRIVATE tests/fuzz/replay.c)
+        target_compile_definitions(${name} PRIVATE CORPUS_DIR="${CMAKE_CURRENT_SOURCE_DIR}/tests/fuzz/corpus/${target}")
+        target_link_libraries(${name} PRIVATE PkgConfig::cmocka)
+        add_test(NAME unit_${name} COMMAND ${name})
+        set_tests_properties(unit_${name} PROPERTIES LABELS unit TIMEOUT 600)
+    endif()
+endfunction()

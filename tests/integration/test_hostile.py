@@ -1,0 +1,427 @@
+"""Hostile bytes: each of the table's records is a dead letter whose reason names the field, its bytes untouched, and
+what stands behind it is applied; the worker's memory stays flat.
+
+Method: the records are written byte by byte, in both framings, and go through the real worker; each is followed by a
+good one of the same customer. What cannot be meant though it is well-formed (amounts of 0, both ends of a hold) stands
+in test_bad_input.py.
+"""
+
+import json
+import struct
+from pathlib import Path
+
+from confluent_kafka import Producer
+from support.client import SCHEMAS, SINGLE_OBJECT
+from support.events import CURRENCY, consume, grant
+
+MIB = 1 << 20
+INT64_MIN = -(2**63)
+VALUE_SIZE_MAX = 256 * 1024
+
+
+def varint(number):
+    """As Avro writes a long."""
+    bits = ((number << 1) ^ (number >> 63)) & (2**64 - 1)
+    encoded = bytearray()
+    while bits > 0x7F:
+        encoded.append(bits & 0x7F | 0x80)
+        bits >>= 7
+    return bytes(encoded) + bytes([bits])
+
+
+def text(value):
+    data = value if isinstance(value, bytes) else value.encode()
+    return varint(len(data)) + data
+
+
+NULL, VALUE = varint(0), varint(1)  # branches of a union
+ONE = text((10**12).to_bytes(6, "big"))
+PLAIN = {
+    "customerId": text("acme"),
+    "currencyId": text(CURRENCY),
+    "resourceId": NULL,
+    "idempotencyKey": text("bad"),
+    "amount": ONE,
+    "grantType": varint(1),
+    "priority": varint(0),
+    "awaitPaymentConfirmation": b"\0",
+    "reservationId": text("r"),
+    "dueAt": varint(1767323045000000),
+    "grantId": text("g"),
+}
+
+
+def avro(record="Consume", behind=b"", **fields):
+    """Single-object framing; a field's bytes are those that are given, else valid ones."""
+    fingerprint, schema = SCHEMAS[record]
+    optional = {"grantId"} if record == "Grant" else set()
+    plain = {name: value for name, value in PLAIN.items() if name not in optional}
+    body = b"".join(fields.get(field["name"], plain.get(field["name"], NULL)) for field in schema["fields"])
+    return SINGLE_OBJECT + fingerprint + body + behind
+
+
+def raw(**fields):
+    """JSON; a field's value as it stands in the text."""
+    plain = {"customerId": '"acme"', "currencyId": f'"{CURRENCY}"', "idempotencyKey": '"bad"', "amount": "1"}
+    return ("{" + ",".join(f'"{name}":{value}' for name, value in (plain | fields).items()) + "}").encode()
+
+
+def consume_without(*names):
+    event = {"customerId": "acme", "currencyId": CURRENCY, "idempotencyKey": "bad", "amount": 1}
+    return json.dumps({name: value for name, value in event.items() if name not in names}).encode()
+
+
+def members(*pairs):
+    """A map in one block."""
+    return VALUE + varint(len(pairs)) + b"".join(text(name) + value for name, value in pairs) + NULL
+
+
+def threshold(percent):
+    return NULL + VALUE + varint(percent) + varint(10)
+
+
+AN_ID = "is not 1-255 of [A-Za-z0-9_|.@-], the first alphanumeric"
+A_CURRENCY = "is not 1-255 of [A-Za-z0-9_|.-], the first alphanumeric"
+PRINTABLE = "is not 1-255 printable characters"
+A_TIME = "is not a time of RFC 3339 with a zone"
+A_MEMBER = "has a value that is neither text, a number of at most 100 digits, nor a boolean"
+OVERLONG = b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"
+NOT_UTF8 = ("malformed_json", "the value is not UTF-8, or has a NUL")
+
+TABLE = {  # what it is: bytes, reason, error
+    # framing
+    "a tombstone": (None, "empty", "the record has no value"),
+    "no bytes": (b"", "empty", "the record has no value"),
+    "a byte too much": (raw(comment='"' + "x" * VALUE_SIZE_MAX + '"'), "too_large", "the value takes more than 262144 bytes"),
+    "half a magic": (b"\xc3", *NOT_UTF8),
+    "a wrong magic": (b"\xc3\x02" + avro()[2:], *NOT_UTF8),
+    "another wrong magic": (b"\x01" + avro()[1:], *NOT_UTF8),
+    "white space": (b" \n\t ", "malformed_json", "the value is not JSON, at byte 4"),
+    "no fingerprint": (SINGLE_OBJECT, "malformed_avro", "the schema's fingerprint is cut off"),
+    "half a fingerprint": (avro()[:9], "malformed_avro", "the schema's fingerprint is cut off"),
+    "an unknown fingerprint": (
+        SINGLE_OBJECT + bytes(range(8)),
+        "unknown_schema",
+        "no schema has the fingerprint 0706050403020100",
+    ),
+    "an unknown id": (b"\0\0\0\0\7" + avro()[10:], "unknown_schema", "no schema has the id 7"),
+    "half an id": (b"\0\0\0", "malformed_avro", "the schema's id is cut off"),
+    "an output's schema": (avro("Outcome"), "unknown_type", "a record of drawdown.Outcome is no input"),
+    "a fingerprint and nothing else": (avro()[:10], "malformed_avro", "customerId is cut off"),
+    # Avro: lengths, indices, counts
+    "bytes behind the record": (avro(behind=b"\0"), "malformed_avro", "1 bytes follow the record"),
+    "the record twice": (avro(behind=avro()), "malformed_avro", f"{len(avro())} bytes follow the record"),
+    "a length of -1": (avro(customerId=varint(-1)), "malformed_avro", "customerId has a length out of range"),
+    "a length of INT64_MIN": (avro(idempotencyKey=varint(INT64_MIN)), "malformed_avro", "idempotencyKey has a length out of range"),
+    "a length of 2^62": (avro(currencyId=varint(2**62)), "malformed_avro", "currencyId has a length out of range"),
+    "an amount of 2^62 bytes": (avro(amount=varint(2**62)), "malformed_avro", "amount has a length out of range"),
+    "an amount of -1 bytes": (avro(amount=varint(-1)), "malformed_avro", "amount has a length out of range"),
+    "an amount without bytes": (avro(amount=text(b"")), "malformed_avro", "amount has a decimal without bytes"),
+    "an amount of 17 bytes": (avro(amount=text(b"\0" * 16 + b"\1")), "invalid_field", "amount is out of range"),
+    "an over-long varint": (avro(customerId=OVERLONG), "malformed_avro", "customerId has an over-long integer"),
+    "an over-long time": (avro(createdAt=VALUE + OVERLONG), "malformed_avro", "createdAt has an over-long integer"),
+    "a varint without end": (avro(createdAt=VALUE + b"\xff" * 10), "malformed_avro", "createdAt has an over-long integer"),
+    "a time cut off": (avro(dimensions=b"", createdAt=VALUE + b"\xff"), "malformed_avro", "createdAt is cut off"),
+    "a union's branch too high": (avro(resourceId=varint(2)), "malformed_avro", "resourceId has an index out of range"),
+    "a union's branch below 0": (avro(resourceId=varint(-1)), "malformed_avro", "resourceId has an index out of range"),
+    "a union's branch of 2^62": (avro(createdAt=varint(2**62)), "malformed_avro", "createdAt has an index out of range"),
+    "an enum too high": (avro("Grant", grantType=varint(2)), "malformed_avro", "grantType has an index out of range"),
+    "an enum below 0": (avro("Grant", grantType=varint(-1)), "malformed_avro", "grantType has an index out of range"),
+    "a boolean of 2": (
+        avro("Grant", awaitPaymentConfirmation=b"\2"),
+        "malformed_avro",
+        "awaitPaymentConfirmation has a boolean that is neither 0 nor 1",
+    ),
+    "an int beyond 32 bits": (avro("Grant", priority=varint(2**31)), "malformed_avro", "priority has an int out of range"),
+    "10^9 items": (avro(dimensions=VALUE + varint(10**9)), "malformed_avro", "dimensions has too many items"),
+    "-10^9 items": (
+        avro(dimensions=VALUE + varint(-(10**9)) + varint(1)),
+        "malformed_avro",
+        "dimensions has a block size out of range",
+    ),
+    "INT64_MIN items": (
+        avro(dimensions=VALUE + varint(INT64_MIN) + varint(0)),
+        "malformed_avro",
+        "dimensions has too many items",
+    ),
+    "a block of -1 bytes": (
+        avro(dimensions=VALUE + varint(-1) + varint(-1)),
+        "malformed_avro",
+        "dimensions has a block size out of range",
+    ),
+    "a block of 2^62 bytes": (
+        avro(dimensions=VALUE + varint(-1) + varint(2**62)),
+        "malformed_avro",
+        "dimensions has a block size out of range",
+    ),
+    "10^9 thresholds": (avro("Configure", thresholds=VALUE + varint(10**9)), "malformed_avro", "thresholds has too many items"),
+    "17 thresholds": (
+        avro("Configure", thresholds=VALUE + varint(17) + b"".join(threshold(n) for n in range(1, 18)) + NULL),
+        "invalid_field",
+        "thresholds has more than 16 items",
+    ),
+    "a map without end": (avro(dimensions=members(("a", VALUE + b"\1"))[:-1]), "malformed_avro", "dimensions is cut off"),
+    "a map's name of 2^62 bytes": (
+        avro(dimensions=VALUE + varint(1) + varint(2**62)),
+        "malformed_avro",
+        "dimensions has a length out of range",
+    ),
+    "a map's name twice": (
+        avro(dimensions=members(("a", VALUE + b"\1"), ("a", VALUE + b"\1"))),
+        "invalid_field",
+        "dimensions has the same name twice",
+    ),
+    "101 members": (
+        avro(dimensions=members(*((f"m{n}", VALUE + b"\1") for n in range(101)))),
+        "too_large",
+        "dimensions has more than 100 members",
+    ),
+    "members of 9 kB": (avro(dimensions=members(("a", NULL + text("x" * 9000)))), "too_large", "dimensions takes more than 8192 bytes"),
+    "a member that is NaN": (
+        avro(dimensions=members(("a", varint(3) + struct.pack("<d", float("nan"))))),
+        "invalid_field",
+        f"dimensions {A_MEMBER}",
+    ),
+    "a member that is infinite": (
+        avro(dimensions=members(("a", varint(3) + struct.pack("<d", float("inf"))))),
+        "invalid_field",
+        f"dimensions {A_MEMBER}",
+    ),
+    "a member's name not UTF-8": (
+        avro(dimensions=members((b"\xff", VALUE + b"\1"))),
+        "invalid_field",
+        "dimensions has a name that is not UTF-8, or has a NUL",
+    ),
+    "a member with a NUL": (avro(dimensions=members(("a", NULL + text("x\0")))), "invalid_field", f"dimensions {A_MEMBER}"),
+    "a time before year 1": (
+        avro(createdAt=VALUE + varint(-62135596800000001)),
+        "invalid_field",
+        "createdAt is outside of the years 0001-9999",
+    ),
+    "a time after year 9999": (
+        avro("Reserve", expiresAt=VALUE + varint(253402300800000000)),
+        "invalid_field",
+        "expiresAt is outside of the years 0001-9999",
+    ),
+    "a time of INT64_MIN": (
+        avro("Advance", dueAt=varint(INT64_MIN)),
+        "invalid_field",
+        "dueAt is outside of the years 0001-9999",
+    ),
+    # texts
+    "a customer of 10 kB": (avro(customerId=text("x" * 10000)), "invalid_field", f"customerId {AN_ID}"),
+    "a customer of no bytes": (avro(customerId=text("")), "invalid_field", f"customerId {AN_ID}"),
+    "a customer with a NUL": (avro(customerId=text("ac\0me")), "invalid_field", f"customerId {AN_ID}"),
+    "a customer not UTF-8": (avro(customerId=text(b"acm\xc3")), "invalid_field", f"customerId {AN_ID}"),
+    "a currency of 10 kB": (raw(currencyId='"' + "x" * 10000 + '"'), "invalid_field", f"currencyId {A_CURRENCY}"),
+    "a resource of 10 kB": (raw(resourceId='"' + "x" * 10000 + '"'), "invalid_field", f"resourceId {AN_ID}"),
+    "a key of 10 kB": (avro(idempotencyKey=text("x" * 10000)), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key of 256 characters": (avro(idempotencyKey=text("é" * 256)), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key with a NUL": (avro(idempotencyKey=text("a\0b")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key with a line feed": (avro(idempotencyKey=text("a\nb")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key with a C1 control": (avro(idempotencyKey=text("a\x85b")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key cut within a character": (avro(idempotencyKey=text(b"a\xe2\x82")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key in over-long UTF-8": (avro(idempotencyKey=text(b"a\xc0\xaf")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key with a surrogate": (avro(idempotencyKey=text(b"a\xed\xa0\x80")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a key past Unicode": (avro(idempotencyKey=text(b"\xf4\x90\x80\x80")), "invalid_field", f"idempotencyKey {PRINTABLE}"),
+    "a reservation of 10 kB": (
+        avro("Release", reservationId=text("x" * 10000)),
+        "invalid_field",
+        f"reservationId {PRINTABLE}",
+    ),
+    "a comment of 5 kB": (avro("Grant", comment=VALUE + text("x" * 5000)), "too_large", "comment is longer than 4096 bytes"),
+    "a comment not UTF-8": (avro("Grant", comment=VALUE + text(b"\xfe")), "invalid_field", "comment is not UTF-8, or has a NUL"),
+    # JSON
+    "not UTF-8 in JSON": (raw(idempotencyKey='"a\\b"').replace(b"\\b", b"\xff"), *NOT_UTF8),
+    "a NUL in JSON": (raw().replace(b"bad", b"b\0d"), *NOT_UTF8),
+    "a NUL, escaped": (raw(customerId='"ac\\u0000me"'), "invalid_field", f"customerId {AN_ID}"),
+    "a control character in JSON": (raw().replace(b"bad", b"b\x01d"), "malformed_json", "the value is not JSON, at byte 65"),
+    "half a surrogate pair": (raw(idempotencyKey='"\\ud83d"'), "malformed_json", "the value is not JSON, at byte 0"),
+    "the wrong half": (raw(idempotencyKey='"\\ude00"'), "malformed_json", "the value is not JSON, at byte 0"),
+    "no object": (b"[1]", "malformed_json", "the value is not a JSON object"),
+    "a number": (b"1", "malformed_json", "the value is not a JSON object"),
+    "two objects": (raw() + raw(), "malformed_json", f"the value is not JSON, at byte {len(raw())}"),
+    "a quote behind the object": (raw() + b'"', "malformed_json", f"the value is not JSON, at byte {len(raw())}"),
+    "half a word behind the object": (raw() + b"tru", "malformed_json", f"the value is not JSON, at byte {len(raw())}"),
+    "a form feed": (b"\x0c" + raw(), "malformed_json", "the value is not JSON, at byte 0"),
+    "a byte order mark": (b"\xef\xbb\xbf" + raw(), "malformed_json", "the value is not JSON, at byte 1"),
+    "a comma too much": (raw()[:-1] + b",}", "malformed_json", f"the value is not JSON, at byte {len(raw()) + 1}"),
+    "a comment in JSON": (b"/* */" + raw(), "malformed_json", "the value is not JSON, at byte 0"),
+    "a depth of 17": (
+        raw(extra="[" * 16 + "]" * 16),
+        "malformed_json",
+        "the value is nested deeper than 16",
+    ),
+    "a depth of 100,000": (raw(extra="[" * 100000), "malformed_json", "the value is nested deeper than 16"),
+    "a depth of 40,000 objects": (raw(extra='{"a":' * 40000), "malformed_json", "the value is nested deeper than 16"),
+    "a field twice": (raw()[:-1] + b',"amount":1}', "malformed_json", "amount is given twice"),
+    "a field twice, escaped": (raw()[:-1] + b',"\\u0061mount":1}', "malformed_json", "amount is given twice"),
+    "a member twice": (raw(dimensions='{"a":1,"a":1}'), "invalid_field", "dimensions has the same name twice"),
+    "a part of cost twice": (
+        raw(type='"grant"', grantType='"PAID"', cost='{"amount":1,"amount":1,"currency":"EUR"}'),
+        "malformed_json",
+        "cost.amount is given twice",
+    ),
+    "an amount of 10,000 digits": (raw(amount="1" * 10000), "invalid_field", "amount is out of range"),
+    "an amount of 10,000 fractional digits": (
+        raw(amount="0." + "1" * 10000),
+        "invalid_field",
+        "amount has more than 12 fractional digits",
+    ),
+    "a member of 10,000 digits": (raw(dimensions='{"a":' + "1" * 10000 + "}"), "invalid_field", f"dimensions {A_MEMBER}"),
+    "an exponent of 10,000 digits": (raw(amount="1e" + "9" * 10000), "invalid_field", "amount is out of range"),
+    "1e400": (raw(amount="1e400"), "invalid_field", "amount is out of range"),
+    "1e-400": (raw(amount="1e-400"), "invalid_field", "amount has more than 12 fractional digits"),
+    "a member of 1e401": (raw(dimensions='{"a":1e401}'), "invalid_field", f"dimensions {A_MEMBER}"),
+    "NaN": (raw(amount="NaN"), "malformed_json", "the value is not JSON, at byte 79"),
+    "-Infinity": (raw(amount="-Infinity"), "malformed_json", "the value is not JSON, at byte 79"),
+    '"NaN"': (raw(amount='"NaN"'), "invalid_field", "amount is not a number"),
+    "a number in hex": (raw(amount='"0x1"'), "invalid_field", "amount is not a number"),
+    "a number with a comma": (raw(amount='"1,5"'), "invalid_field", "amount is not a number"),
+    "digits of another script": (raw(amount='"١"'), "invalid_field", "amount is not a number"),
+    "an amount that is true": (raw(amount="true"), "invalid_field", "amount is not a number"),
+    "an amount in an array": (raw(amount="[1]"), "invalid_field", "amount is not a number"),
+    "the year 0": (raw(createdAt='"0000-12-31T23:59:59Z"'), "invalid_field", f"createdAt {A_TIME}"),
+    "a zone that leads before year 1": (raw(createdAt='"0001-01-01T00:00:00+01:00"'), "invalid_field", f"createdAt {A_TIME}"),
+    "a zone that leads past year 9999": (raw(createdAt='"9999-12-31T23:59:59-01:00"'), "invalid_field", f"createdAt {A_TIME}"),
+    "the year 10000": (raw(createdAt='"10000-01-01T00:00:00Z"'), "invalid_field", f"createdAt {A_TIME}"),
+    "a 30th of February": (raw(createdAt='"2026-02-30T00:00:00Z"'), "invalid_field", f"createdAt {A_TIME}"),
+    "a time without a zone": (raw(createdAt='"2026-02-03T00:00:00"'), "invalid_field", f"createdAt {A_TIME}"),
+    "a time that is a number": (raw(createdAt="1767323045"), "invalid_field", f"createdAt {A_TIME}"),
+    "a type that is none": (
+        raw(type='"steal"'),
+        "unknown_type",
+        "type is none of consume, grant, void, confirm-payment, reverse, configure, reserve, settle, extend, release, advance",
+    ),
+    "a type that is a number": (raw(type="1"), "invalid_field", "type is not a string"),
+    "dimensions that are a list": (raw(dimensions="[1]"), "invalid_field", "dimensions is not a map"),
+    "a member that is an object": (raw(dimensions='{"a":{}}'), "invalid_field", f"dimensions {A_MEMBER}"),
+    "no customer": (consume_without("customerId"), "missing_field", "customerId is missing"),
+    "a customer that is null": (raw(customerId="null"), "missing_field", "customerId is missing"),
+    "no currency": (consume_without("currencyId"), "missing_field", "currencyId is missing"),
+    "no key": (consume_without("idempotencyKey"), "missing_field", "idempotencyKey is missing"),
+    "no amount": (consume_without("amount"), "missing_field", "amount is missing"),
+}
+
+
+def rss(worker):
+    """Resident bytes of its process."""
+    status = Path(f"/proc/{worker.process.pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def letters(drawdown):
+    return drawdown.client.read("dead-letters")
+
+
+def told(letter):
+    return letter.headers["drawdown.reason"].decode(), letter.headers["drawdown.error"].decode()
+
+
+def test_each_row_is_a_dead_letter_that_names_the_field_and_what_is_behind_it_counts(drawdown):
+    worker = drawdown.worker().start()
+    drawdown.client.produce("commands", grant("acme", 1000))
+    for name, (value, _, _) in TABLE.items():
+        drawdown.client.produce("commands", value, key="acme", headers={"row": name})
+        drawdown.client.produce("commands", consume("acme", 1, f"behind {name}"))
+    drawdown.wait_for_lag_zero()
+    found = {letter.headers["row"].decode(): (letter.raw, *told(letter)) for letter in letters(drawdown)}
+    expected = {name: (value if value != b"" else None, reason, error) for name, (value, reason, error) in TABLE.items()}
+    assert {name: row[1:] for name, row in found.items()} == {name: row[1:] for name, row in expected.items()}
+    assert {name: row[0] or None for name, row in found.items()} == {name: row[0] for name, row in expected.items()}
+    assert drawdown.books.balance("acme", CURRENCY) == 1000 - len(TABLE)
+    assert rss(worker) < 200 * MIB
+    drawdown.check_books()
+
+
+def cut_everywhere(value):
+    """The value without its end, of every length but none at all."""
+    return [value[:size] for size in range(1, len(value))]
+
+
+def test_a_record_cut_at_any_byte_is_a_dead_letter(drawdown):
+    drawdown.worker().start()
+    drawdown.client.produce("commands", grant("acme", 1000))
+    whole = [
+        avro(createdAt=VALUE + varint(1767323045000000), dimensions=members(("a", NULL + text("b")))),
+        avro("Grant", metadata=members(("a", VALUE + b"\1")), comment=VALUE + text("c")),
+        avro("Configure", thresholds=VALUE + varint(1) + threshold(20) + NULL),
+        raw(dimensions='{"a":"é\\n","b":[1.5e3,true,null]}', createdAt='"2026-01-02T03:04:05Z"'),
+    ]
+    cuts = [cut for value in whole for cut in cut_everywhere(value)]
+    for number, cut in enumerate(cuts):
+        drawdown.client.produce("commands", cut, key="acme")
+        drawdown.client.produce("commands", consume("acme", 1, f"behind-{number}"))
+    drawdown.wait_for_lag_zero()
+    found = letters(drawdown)
+    assert [letter.raw for letter in found] == cuts
+    assert {told(letter)[0] for letter in found} == {"malformed_avro", "malformed_json"}
+    fields = {name for record in ("Consume", "Grant", "Configure") for name in field_names(record)}
+    for letter in found:
+        reason, error = told(letter)
+        if reason == "malformed_avro" and len(letter.raw) >= 10:
+            assert error.split(" ")[0].split(".")[0] in fields and error.split(" ", 1)[1] in CUT_OFF, error
+    assert drawdown.books.balance("acme", CURRENCY) == 1000 - len(cuts)
+
+
+CUT_OFF = ("is cut off", "has a length out of range")
+
+
+def field_names(record):
+    return [field["name"] for field in SCHEMAS[record][1]["fields"]]
+
+
+def bomb_producer(drawdown, **options):
+    """Packs what compresses well into batches that any broker takes."""
+    limits = {"message.max.bytes": 256 * MIB, "compression.type": "zstd", "batch.size": 256 * MIB}
+    return Producer({"bootstrap.servers": drawdown.client.bootstrap, "partitioner": "murmur2_random"} | limits | options)
+
+
+def explode(drawdown, producer, **record):
+    producer.produce(drawdown.prefix + "commands", **({"key": "acme"} | record))
+    assert producer.flush(60) == 0
+
+
+def test_ten_thousand_headers_come_with_the_dead_letter_and_do_an_event_no_harm(drawdown):
+    worker = drawdown.worker().start()
+    headers = [(f"h{number}", b"x" * 20) for number in range(10_000)]
+    drawdown.client.produce("commands", grant("acme", 10))
+    drawdown.client.produce("commands", b"{", key="acme", headers=headers)
+    drawdown.client.produce("commands", consume("acme", 1, "many headers"), headers=headers)
+    drawdown.client.produce("commands", consume("acme", 1, "behind"))
+    drawdown.wait_for_lag_zero()
+    (letter,) = letters(drawdown)
+    assert letter.raw == b"{" and letter.header_list[:10_000] == headers
+    assert told(letter) == ("malformed_json", "the value is not JSON, at byte 1")
+    assert drawdown.books.balance("acme", CURRENCY) == 8
+    assert rss(worker) < 200 * MIB
+    drawdown.audit()
+
+
+NOT_JSON = ("malformed_json", "the value is not JSON, at byte 1")
+BOMBS = {  # the record, what the dead letter says, whether it goes without its bytes
+    "a value": ({"value": b" " * (48 * MIB)}, ("too_large", "the value takes more than 262144 bytes"), True),
+    "a key": ({"key": "k" * (16 * MIB), "value": b"{"}, NOT_JSON, True),
+    "a header": ({"value": b"{", "headers": {"h": b"x" * (16 * MIB)}}, NOT_JSON, True),
+    # each counts as 10 bytes: no topic would take that many, small as they are
+    "100,000 headers": ({"value": b"{", "headers": [("h", b"")] * 100_000}, NOT_JSON, True),
+    # librdkafka hands out none where there are more
+    "a million headers": ({"value": b"{", "headers": [("h", b"")] * 1_000_000}, NOT_JSON, False),
+}
+
+
+def test_a_decompression_bomb_goes_without_its_bytes_and_what_is_behind_it_counts(drawdown):
+    worker = drawdown.worker().start()
+    drawdown.client.produce("commands", grant("acme", 10))
+    drawdown.client.flush()
+    for name, (record, _, _) in BOMBS.items():
+        explode(drawdown, bomb_producer(drawdown), **record)
+        drawdown.client.produce("commands", consume("acme", 1, f"behind {name}"))
+        drawdown.client.flush()
+    drawdown.wait_for_lag_zero()
+    found = sorted(letters(drawdown), key=lambda letter: letter.headers["drawdown.timestamp"])
+    assert [told(letter) for letter in found] == [told for _, told, _ in BOMBS.values()]
+    assert ["drawdown.cut" in letter.headers for letter in found] == [cut for _, _, cut in BOMBS.values()]
+    assert [letter.raw for letter in found] == [None if cut else b"{" for _, _, cut in BOMBS.values()]
+    assert drawdown.books.balance("acme", CURRENCY) == 10 - len(BOMBS)
+    assert rss(worker) < 250 * MIB
