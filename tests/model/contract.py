@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from support.client import SINGLE_OBJECT, decode
+from support.client import CONFLUENT, SINGLE_OBJECT, decode
 
 EXACT = decimal.Context(prec=90, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.DivisionByZero])
 UNIT = Decimal("1e-12")
@@ -108,7 +108,7 @@ def _refuse(constant):
 def read_event(raw):
     """An Event or a DeadLetter."""
     try:
-        if raw.startswith(SINGLE_OBJECT):
+        if raw.startswith((SINGLE_OBJECT, CONFLUENT)):
             fields = decode(raw)
         else:
             fields = json.loads(raw, parse_float=Decimal, parse_constant=_refuse)

@@ -260,8 +260,16 @@ struct state {
 	bool is_whole; /* changed in more than plain usage changes */
 	struct text open_grants;
 	struct text overrides; /* absent: none; only of a whole one */
-	struct text alerts;    /* absent: not decided yet */
+	struct text alerts;    /* absent: not decided yet; only of a whole one */
 };
+
+static bool are_alerts_changed(const struct account *account)
+{
+	const struct alerts *now = &account->alerts, *then = &account->stored.alerts;
+
+	return now->count != then->count || now->posted_balance != then->posted_balance ||
+	       (now->count && memcmp(now->items, then->items, now->count * sizeof *now->items) != 0);
+}
 
 static bool is_whole(const struct account *account)
 {
@@ -269,6 +277,7 @@ static bool is_whole(const struct account *account)
 
 	return account->held != stored->held || account->granted != stored->granted ||
 	       account->grants_made != stored->grants_made || account->holds_made != stored->holds_made ||
+	       are_alerts_changed(account) ||
 	       memcmp(&account->settings, &stored->settings, sizeof stored->settings) != 0;
 }
 
@@ -281,7 +290,7 @@ static struct state format_state(const struct account *account, struct arena *sc
 		.is_whole = whole,
 		.open_grants = account_format_grants(account, scratch),
 		.overrides = whole ? account_settings_format(&account->settings, scratch) : TEXT_NULL,
-		.alerts = account->alerts.count ? alerts_format(&account->alerts, scratch) : TEXT_NULL,
+		.alerts = whole && account->alerts.count ? alerts_format(&account->alerts, scratch) : TEXT_NULL,
 	};
 }
 
@@ -325,7 +334,6 @@ static void put_usage(const struct settling *settling, struct postgres_bytes *co
 		postgres_put_null(&columns[9]);
 	}
 	postgres_put_text(&columns[10], state->open_grants);
-	postgres_put_text(&columns[11], state->alerts);
 }
 
 /* The columns that update_whole_accounts has besides. */
@@ -338,6 +346,7 @@ static void put_rest(struct postgres_bytes *columns, const struct state *state)
 	postgres_put_int64(&columns[2], account->grants_made);
 	postgres_put_int64(&columns[3], account->holds_made);
 	postgres_put_text(&columns[4], state->overrides);
+	postgres_put_text(&columns[5], state->alerts);
 }
 
 /* Those of the states that are whole, or those that are not. */
@@ -345,21 +354,20 @@ static enum outcome write_states(struct settling *settling, const struct state *
 {
 	static const enum postgres_type types[] = {POSTGRES_TEXT, POSTGRES_TID, POSTGRES_INT8, POSTGRES_NUMERIC,
 		POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_TEXT, POSTGRES_INT4, POSTGRES_INT8,
-		POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8,
-		POSTGRES_INT8, POSTGRES_JSON};
-	enum { USAGE_COLUMNS = 12, WHOLE_COLUMNS = 17 };
+		POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_INT8, POSTGRES_INT8,
+		POSTGRES_JSON, POSTGRES_JSON};
+	enum { USAGE_COLUMNS = 11, WHOLE_COLUMNS = 17 };
 	static_assert(sizeof types / sizeof *types == WHOLE_COLUMNS, "a type for each parameter");
 	const struct postgres_statement *statement = whole ? &update_whole_accounts : &update_accounts;
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
-	size_t count = 0, grants_size = 0, alerts_size = 0;
+	size_t count = 0, grants_size = 0;
 
 	for (size_t i = 0; i < states_count; i++) {
 		if (states[i].is_whole != whole)
 			continue;
 		count++;
 		grants_size += states[i].open_grants.size;
-		alerts_size += states[i].alerts.size;
 	}
 	if (count == 0)
 		return OUTCOME_OK;
@@ -367,7 +375,6 @@ static enum outcome write_states(struct settling *settling, const struct state *
 	for (size_t i = 0; i < (whole ? WHOLE_COLUMNS : USAGE_COLUMNS); i++)
 		(void)postgres_add_array(&params, types[i], count);
 	postgres_expect(&params.bytes[10], 4 * count + grants_size);
-	postgres_expect(&params.bytes[11], 4 * count + alerts_size);
 	for (size_t i = 0; i < states_count; i++) {
 		if (states[i].is_whole != whole)
 			continue;

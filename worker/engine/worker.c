@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "drawdown/batch_limit.h"
 #include "drawdown/crew.h"
 #include "drawdown/lane.h"
 #include "drawdown/log.h"
@@ -57,7 +58,7 @@ struct worker {
 	const struct source *source;
 	const struct store *store;
 	const struct publish *publish;
-	struct decoder *decoder;
+	const struct decoder *decoder;
 
 	struct arena_pool *pool; /* of all batches: what one is done with, the next one uses */
 	struct batch batches[BATCHES_COUNT];
@@ -71,7 +72,7 @@ struct worker {
 	struct crew *publisher;
 
 	enum worker_state state;
-	size_t records_max;	/* halved when a batch made too many entries */
+	struct batch_limit limit;
 	uint64_t reading;	/* counts rewinds: what was read before the newest is stale */
 	unsigned retries_count; /* of the loop's own calls, in a row */
 	unsigned rewinds_count; /* in a row */
@@ -99,8 +100,8 @@ static void wake_loop(void *context)
 	worker->source->wake(worker->source->self);
 }
 
-struct worker *worker_new(const struct config *config, const struct source *source, const struct store *store,
-	const struct publish *publish)
+struct worker *worker_new(const struct config *config, const struct decoder *decoder, const struct source *source,
+	const struct store *store, const struct publish *publish)
 {
 	struct worker *worker = calloc(1, sizeof *worker);
 	if (!worker)
@@ -109,10 +110,10 @@ struct worker *worker_new(const struct config *config, const struct source *sour
 	worker->source = source;
 	worker->store = store;
 	worker->publish = publish;
-	worker->decoder = decoder_new();
+	worker->decoder = decoder;
 	worker->pool = arena_pool_new();
 	ownership_init(&worker->ownership);
-	worker->records_max = (size_t)config->batch_records_max;
+	batch_limit_init(&worker->limit, (size_t)config->batch_records_max, (size_t)config->batch_entries_max);
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
@@ -120,7 +121,7 @@ struct worker *worker_new(const struct config *config, const struct source *sour
 	pthread_cond_init(&worker->abandoned, &attributes);
 	pthread_condattr_destroy(&attributes);
 	for (size_t i = 0; i < BATCHES_COUNT; i++) {
-		batch_init(&worker->batches[i], worker->records_max, (size_t)config->database_lanes, BLOCK_SIZE);
+		batch_init(&worker->batches[i], worker->limit.records_max, (size_t)config->database_lanes, BLOCK_SIZE);
 		batch_use_pool(&worker->batches[i], worker->pool);
 		worker->idle[worker->idle_count++] = &worker->batches[i];
 	}
@@ -135,7 +136,6 @@ void worker_free(struct worker *worker)
 	for (size_t i = 0; i < BATCHES_COUNT; i++)
 		batch_release(&worker->batches[i]);
 	arena_pool_free(worker->pool);
-	decoder_free(worker->decoder);
 	ownership_release(&worker->ownership);
 	pthread_cond_destroy(&worker->abandoned);
 	pthread_mutex_destroy(&worker->mutex);
@@ -310,25 +310,29 @@ static void count_results(const struct lane_work *work)
 			if (work->tally.results[kind][result])
 				metrics_count_input(
 					kind < EVENT_KIND_COUNT ? kind : -1, result, work->tally.results[kind][result]);
+	for (size_t i = 0; work->tally.results[EVENT_KIND_COUNT][RESULT_DEAD_LETTERED] && i < work->records_count; i++)
+		if (!work->records[i]->readable)
+			metrics_count_dead_letter(work->records[i]->defect->reason);
 }
 
 static void count_published(struct worker *worker, const struct batch *batch)
 {
+	size_t entries_count = 0;
+
 	for (size_t i = 0; i < batch->lanes_count; i++) {
 		count_results(&batch->lanes[i]);
-		metrics_count(COUNTER_ENTRIES, batch->lanes[i].tally.entries);
+		entries_count += batch->lanes[i].tally.entries;
 		metrics_count(COUNTER_RECALLED_ENTRIES, batch->lanes[i].tally.recalled_entries);
 	}
+	metrics_count(COUNTER_ENTRIES, entries_count);
 	metrics_count(batch->recovery ? COUNTER_RECOVERY_BATCHES : COUNTER_BATCHES, 1);
 	metrics_observe_batch_size(batch->records_count);
 	for (size_t i = 0; i < batch->spans_count; i++)
 		metrics_set_published(batch->spans[i].input, batch->spans[i].partition, batch->spans[i].end);
 	ownership_note_published(&worker->ownership, batch);
 	worker->rewinds_count = 0;
-	if (worker->records_max < (size_t)worker->config->batch_records_max)
-		worker->records_max = worker->records_max * 2 < (size_t)worker->config->batch_records_max
-					      ? worker->records_max * 2
-					      : (size_t)worker->config->batch_records_max;
+	if (batch->records_count)
+		batch_limit_note_published(&worker->limit, batch->records_count, entries_count);
 }
 
 /* Take back what the crews have done and hand it on. */
@@ -455,7 +459,7 @@ static int wait_ms(struct worker *worker)
 
 static bool is_full(const struct worker *worker)
 {
-	return worker->filling->records_count >= worker->records_max ||
+	return worker->filling->records_count >= worker->limit.records_max ||
 	       worker->filling->arena.used_size >= (size_t)worker->config->batch_bytes_max;
 }
 
@@ -464,7 +468,7 @@ static enum outcome poll_source(struct worker *worker, struct batch *batch, int 
 	enum source_signal *ret_signal, struct failure *reterr)
 {
 	*ret_signal = SOURCE_NOTHING;
-	enum outcome outcome = worker->source->poll(worker->source->self, batch, worker->records_max,
+	enum outcome outcome = worker->source->poll(worker->source->self, batch, worker->limit.records_max,
 		(size_t)worker->config->batch_bytes_max, timeout_ms, ret_signal, reterr);
 	if (*ret_signal == SOURCE_ASSIGNED)
 		worker->is_assigned = true;
@@ -790,7 +794,7 @@ static enum outcome act(struct worker *worker, enum outcome outcome, struct fail
 	case OUTCOME_REJECT:
 		/* A batch that makes too many entries comes again in halves; a single record always fits. */
 		log_failure(LOG_INFO, failure);
-		worker->records_max = worker->records_max > 1 ? worker->records_max / 2 : 1;
+		batch_limit_note_rejected(&worker->limit);
 		plan_rewind(worker, failure);
 		worker->rewind_pause_ms = 0;
 		return OUTCOME_OK;
