@@ -2,6 +2,7 @@
 #include "drawdown/lane.h"
 
 #include "drawdown/batch_limit.h"
+#include "drawdown/failpoint.h"
 #include "drawdown/metrics.h"
 
 static bool has_recalled(const struct lane_work *work)
@@ -32,15 +33,18 @@ static enum outcome run_transaction(const struct config *config, const struct st
 	enum outcome outcome;
 
 	outcome = store->begin(store->self, lane, batch, reterr);
+	FAILPOINT(AFTER_BEGIN, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (work->accounts_count) {
 		outcome = store->lock(store->self, lane, work, &config->rules, reterr);
+		FAILPOINT(AFTER_LOCK, &outcome, OUTCOME_RETRY, reterr);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 		observe(STAGE_LOCK, &mark);
 
 		outcome = store->look_up(store->self, lane, work, reterr);
+		FAILPOINT(AFTER_LOOK_UP, &outcome, OUTCOME_RETRY, reterr);
 		if (outcome != OUTCOME_OK)
 			return outcome;
 		observe(STAGE_LOOK_UP, &mark);
@@ -67,7 +71,11 @@ static enum outcome run_transaction(const struct config *config, const struct st
 			return outcome;
 		observe(STAGE_SETTLE, &mark);
 	}
+	FAILPOINT(BEFORE_COMMIT, &outcome, OUTCOME_RETRY, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
 	outcome = store->commit(store->self, lane, reterr);
+	FAILPOINT(AFTER_COMMIT, &outcome, OUTCOME_RETRY, reterr);
 	observe(STAGE_COMMIT, &mark);
 	return outcome;
 }
@@ -85,5 +93,6 @@ enum outcome lane_run(const struct config *config, const struct store *store, si
 	work_encode(&batch->lanes[lane], &config->encoding);
 	work_keep_messages(&batch->lanes[lane]);
 	observe(STAGE_ENCODE, &mark);
-	return OUTCOME_OK;
+	FAILPOINT(AFTER_ENCODE, &outcome, OUTCOME_REWIND, reterr);
+	return outcome;
 }

@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "drawdown/failpoint.h"
 #include "drawdown/log.h"
 #include "sql_files.h"
 
@@ -348,14 +349,19 @@ enum outcome postgres_execute(
 	struct postgres *postgres, const char *where, const char *name, const char *text, struct failure *reterr)
 {
 	const struct postgres_statement statement = {.where = where, .name = name, .text = text};
+	bool is_commit = strcmp(text, "commit") == 0;
 	POSTGRES_RESULT result = NULL;
 
 	if (!postgres->connection)
 		return fail_closed(&statement, reterr);
 	if (!PQsendQuery(postgres->connection, text))
 		return fail_lost(postgres, &statement, reterr);
-	enum outcome outcome = collect(postgres, &statement, &result, reterr);
-	if (outcome == OUTCOME_OK && strcmp(text, "commit") == 0 && strcmp(PQcmdStatus(result), "COMMIT") != 0)
+	enum outcome outcome = OUTCOME_OK;
+	if (is_commit)
+		FAILPOINT(COMMIT_SENT, &outcome, OUTCOME_RETRY, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = collect(postgres, &statement, &result, reterr);
+	if (outcome == OUTCOME_OK && is_commit && strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		return fail(reterr, OUTCOME_RETRY, where, "database rolled back what was to be committed");
 	return outcome;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drawdown/failpoint.h"
 #include "drawdown/instant.h"
 #include "drawdown/metrics.h"
 
@@ -49,6 +50,7 @@ static rd_kafka_error_t *make_call(struct publish_handle *handle, enum handle_ca
 	case HANDLE_SEND_OFFSETS:
 		return rd_kafka_send_offsets_to_transaction(handle->kafka, handle->offsets, handle->membership, -1);
 	case HANDLE_COMMIT:
+		FAILPOINT_WITHOUT_OUTCOME(BEFORE_KAFKA_COMMIT);
 		return rd_kafka_commit_transaction(handle->kafka, -1);
 	case HANDLE_ABORT:
 		return rd_kafka_abort_transaction(handle->kafka, -1);
@@ -154,6 +156,7 @@ enum outcome publish_handle_new(rd_kafka_conf_t *conf, struct publish_handle **r
 		abort();
 	rd_kafka_conf_set_opaque(conf, handle);
 	rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+	FAILPOINT_REQUESTS(conf);
 	enum outcome outcome = kafka_open(RD_KAFKA_PRODUCER, conf, &handle->kafka, reterr);
 	if (outcome != OUTCOME_OK) {
 		free(handle);

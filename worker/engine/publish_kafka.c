@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "drawdown/failpoint.h"
 #include "drawdown/hash.h"
 #include "drawdown/instant.h"
 #include "drawdown/kafka.h"
@@ -337,7 +338,12 @@ static enum outcome kafka_open_publish(void *self, struct failure *reterr)
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	publish->begun_at = monotonic_now();
-	outcome = init_producer(publish, reterr);
+	if (publish->is_successor)
+		FAILPOINT(BEFORE_INIT, &outcome, OUTCOME_RETRY, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = init_producer(publish, reterr);
+	if (publish->is_successor)
+		FAILPOINT(AFTER_INIT, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = read_partitions(publish, reterr);
 	if (outcome != OUTCOME_OK) {
@@ -468,8 +474,9 @@ static enum outcome produce_list(
 	struct kafka_publish *publish, const struct message *messages, uint32_t place, struct failure *reterr)
 {
 	const struct message *run[RUN_MAX];
+	enum outcome outcome = OUTCOME_OK;
 
-	while (place != NO_PLACE) {
+	while (outcome == OUTCOME_OK && place != NO_PLACE) {
 		size_t count = 0, failed = 0;
 		for (; place != NO_PLACE && count < RUN_MAX && messages[place].headers_count == 0;
 			place = publish->next[place])
@@ -477,6 +484,7 @@ static enum outcome produce_list(
 		rd_kafka_resp_err_t code = count ? produce_run(publish, run, count, &failed) : 0;
 		if (code)
 			return refused(publish, run[failed], code, reterr);
+		FAILPOINT(IN_PRODUCE, &outcome, OUTCOME_RETRY, reterr);
 		if (place != NO_PLACE && messages[place].headers_count > 0) {
 			code = produce_with_headers(publish, &messages[place]);
 			if (code)
@@ -485,7 +493,7 @@ static enum outcome produce_list(
 		}
 		rd_kafka_poll(publish_handle_kafka(publish->handle), 0);
 	}
-	return OUTCOME_OK;
+	return outcome;
 }
 
 static uint32_t *head_of(struct kafka_publish *publish, enum output output, int32_t partition)
@@ -575,12 +583,16 @@ static enum outcome kafka_send(void *self, const struct batch *batch, struct fai
 	enum outcome outcome = set_offsets(publish, batch, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = begin(publish, reterr);
+	FAILPOINT(BEFORE_PRODUCE, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = produce_all(publish, batch, reterr);
+	FAILPOINT(BEFORE_OFFSETS, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = step(publish, "publish.offsets", HANDLE_SEND_OFFSETS, reterr);
+	FAILPOINT(AFTER_OFFSETS, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = step(publish, "publish.commit", HANDLE_COMMIT, reterr);
+	FAILPOINT(AFTER_KAFKA_COMMIT, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK) {
 		publish->transaction_timeout = publish->config->transaction_timeout;
 		publish->is_successor = false;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drawdown/failpoint.h"
 #include "drawdown/store_parts.h"
 #include "sql_files.h"
 
@@ -487,8 +488,10 @@ enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struc
 	arena_reset(&settling.postgres->scratch);
 	if (work->entries_count)
 		outcome = write_entries(&settling);
+	FAILPOINT(AFTER_ENTRIES, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK && work->receipts_count)
 		outcome = write_receipts(&settling);
+	FAILPOINT(AFTER_RECEIPTS, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK && work->grants_made_count)
 		outcome = write_grants(&settling);
 	if (outcome == OUTCOME_OK && work->grants_ended_count)
@@ -499,6 +502,7 @@ enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struc
 		outcome = store_write_reversals(settling.postgres, work, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = write_due_times(&settling);
+	FAILPOINT(BEFORE_ACCOUNTS, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = write_accounts(&settling);
 	return outcome;

@@ -35,6 +35,7 @@
 
 #include "drawdown/batch_limit.h"
 #include "drawdown/crew.h"
+#include "drawdown/failpoint.h"
 #include "drawdown/lane.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
@@ -373,6 +374,7 @@ static enum outcome dispatch(struct worker *worker, struct failure *reterr)
 	if (worker->decided || !crew_is_empty(worker->lanes))
 		return OUTCOME_OK;
 	enum outcome outcome = worker->store->prepare(worker->store->self, worker->filling, reterr);
+	FAILPOINT(AFTER_DECODE, &outcome, OUTCOME_REWIND, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	batch_split(worker->filling);
@@ -474,6 +476,8 @@ static enum outcome poll_source(struct worker *worker, struct batch *batch, int 
 		worker->is_assigned = true;
 	if (*ret_signal == SOURCE_REVOKED)
 		worker->is_revoked = true;
+	if (batch && batch->records_count)
+		FAILPOINT(AFTER_POLL, &outcome, OUTCOME_RETRY, reterr);
 	return outcome;
 }
 
@@ -535,6 +539,8 @@ static enum outcome start_new_partitions(struct worker *worker, struct input_par
 			fresh[fresh_count++] = partitions[i];
 	if (fresh_count)
 		outcome = worker->source->commit_start(worker->source->self, fresh, fresh_count, reterr);
+	if (fresh_count)
+		FAILPOINT(AFTER_START, &outcome, OUTCOME_RETRY, reterr);
 	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
 		if (cases[i] == POSITION_NEW || cases[i] == POSITION_STARTED)
 			outcome = create_row(worker, &partitions[i], reterr);
@@ -610,6 +616,7 @@ static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
 
 	/* The claim fences a predecessor; only what is read after it is final. */
 	outcome = worker->store->claim(worker->store->self, partitions, count, reterr);
+	FAILPOINT(AFTER_CLAIM, &outcome, OUTCOME_RETRY, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = source->committed(source->self, partitions, count, reterr);
 	if (outcome == OUTCOME_OK)
@@ -640,6 +647,8 @@ static enum outcome turn_recovering(struct worker *worker, struct failure *reter
 		decode_new_records(worker);
 	if (signal == SOURCE_RECOVERED)
 		worker->is_closed = true;
+	if (worker->is_closed && worker->filling->records_count)
+		FAILPOINT(AFTER_RECOVERY_READ, &outcome, OUTCOME_REWIND, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	if (worker->is_revoked) {
@@ -696,7 +705,9 @@ static enum outcome turn_draining(struct worker *worker, struct failure *reterr)
 			return abandoned(reterr);
 		return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
 	}
-	outcome = worker->source->stop(worker->source->self, reterr);
+	FAILPOINT(IN_REVOKE, &outcome, OUTCOME_RETRY, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = worker->source->stop(worker->source->self, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	log_line(LOG_INFO, "worker.revoked", "gave the assignment back");
@@ -750,6 +761,7 @@ static enum outcome turn_stopping(struct worker *worker, bool *ret_stopped, stru
 
 	discard_filling(worker);
 	enum outcome outcome = collect(worker, reterr);
+	FAILPOINT(IN_SHUTDOWN, &outcome, OUTCOME_REWIND, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	*ret_stopped = !is_anything_in_flight(worker);
