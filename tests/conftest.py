@@ -28,13 +28,11 @@ def registry(tmp_path_factory):
     registry.stop()
 
 
-@pytest.fixture
-def install(servers, tmp_path):
-    """install(options) makes an Installation; what it started is ended after the test."""
+def _installer(servers, path):
     made = []
 
     def make(options=None, **arguments):
-        directory = tmp_path / f"{len(made)}"
+        directory = path / f"{len(made)}"
         directory.mkdir()
         made.append(Installation(servers, directory, next(prefixes), options, **arguments))
         return made[-1]
@@ -42,6 +40,18 @@ def install(servers, tmp_path):
     yield make
     for installation in made:
         installation.close()
+
+
+@pytest.fixture
+def install(servers, tmp_path):
+    """install(options) makes an Installation; what it started is ended after the test."""
+    yield from _installer(servers, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def install_for_all(servers, tmp_path_factory):
+    """The same for all tests of a file."""
+    yield from _installer(servers, tmp_path_factory.mktemp("installations"))
 
 
 @pytest.fixture

@@ -73,11 +73,14 @@ run_cmocka() {
 
 # run_pytest LAYER
 run_pytest() {
-    local report=$ROOT/build/$1.xml
-    build release "$WERROR" || {
-        add 0 1 0
-        return 0
-    }
+    local report=$ROOT/build/$1.xml presets=(release) preset
+    [[ $1 != crash ]] || presets+=(failpoints)
+    for preset in "${presets[@]}"; do
+        build "$preset" "$WERROR" || {
+            add 0 1 0
+            return 0
+        }
+    done
     fetch_kafka
     make_venv
     rm -f "$report"

@@ -7,6 +7,7 @@ again, record by record, in the order in which the ledger has it, and compares e
 
 from decimal import Decimal
 
+import pytest
 from support.events import consume, grant, void
 from support.faults import account_locked, ledger_locked, wait_for_blocked_lanes, wait_for_lanes_at_rest
 from support.wait import wait_until
@@ -108,7 +109,10 @@ def test_offsets_that_are_set_back_by_hand_make_the_same_entries_come_again_and_
     first = {record.value["entryId"]: record for record in drawdown.client.read("ledger")}
     books = drawdown.books.entries(), drawdown.books.balances(), drawdown.books.receipts()
     ends = drawdown.client.committed(drawdown.group)
+    drawdown.check_offsets()
     drawdown.client.set_offsets(drawdown.group, {at: end // 2 for at, end in ends.items()})
+    with pytest.raises(AssertionError, match="went back"):
+        drawdown.check_offsets()
     worker.start()
     drawdown.wait_for_lag_zero()
     again = drawdown.client.read("ledger")

@@ -207,6 +207,44 @@ BUGS = [
 ]
 
 
+# These are seen only where something fails: tests/crash/test_failpoints.py says where.
+FAULT_BUGS = [
+    Bug(
+        "offsets_first",
+        "offsets are committed before the outputs",
+        "worker/engine/publish_kafka.c",
+        "		outcome = produce_all(publish, batch, reterr);",
+        '		outcome = step(publish, "publish.offsets", HANDLE_SEND_OFFSETS, reterr);\n'
+        "	if (outcome == OUTCOME_OK)\n"
+        '		outcome = step(publish, "publish.commit", HANDLE_COMMIT, reterr);\n'
+        "	if (outcome == OUTCOME_OK)\n		outcome = begin(publish, reterr);\n"
+        "	if (outcome == OUTCOME_OK)\n		outcome = produce_all(publish, batch, reterr);",
+    ),
+    Bug(
+        "own_receipt_is_duplicate",
+        "a COMMIT without a reply is taken as failed, and what it did as somebody else's",
+        "worker/core/dedupe.c",
+        "	return receipt && is_same_source(receipt, &record->source);",
+        "	return receipt && is_same_source(receipt, &record->source) && receipt->source.offset < 0;",
+    ),
+    Bug(
+        "unanswered_is_committed",
+        "a COMMIT without a reply is taken as done",
+        "worker/engine/lane.c",
+        "	outcome = store->commit(store->self, lane, reterr);",
+        "	outcome = store->commit(store->self, lane, reterr);\n"
+        "	if (outcome == OUTCOME_RETRY)\n		outcome = OUTCOME_OK;",
+    ),
+    Bug(
+        "published_unasked",
+        "a new producer publishes the batch again without asking whether it had arrived",
+        "worker/engine/worker.c",
+        "		outcome = publish->committed(publish->self, batch, ret_committed, reterr);",
+        "		*ret_committed = batch->records_count == SIZE_MAX;",
+    ),
+]
+
+
 def apply(bug: Bug, source: Path) -> str:
     """Returns the file's text before it."""
     path = source / bug.file
@@ -217,8 +255,8 @@ def apply(bug: Bug, source: Path) -> str:
     return text
 
 
-def build(directory: Path, names=()) -> dict:
-    """One binary for each bug; incremental: only the bug's own file is compiled anew."""
+def build(directory: Path, names=(), bugs=(*BUGS, *FAULT_BUGS)) -> dict:
+    """One binary for each bug, with failpoints; incremental: only the bug's own file is compiled anew."""
     source, tree, binaries = directory / "source", directory / "build", directory / "binaries"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
@@ -227,10 +265,11 @@ def build(directory: Path, names=()) -> dict:
         original = ROOT / name
         (shutil.copytree if original.is_dir() else shutil.copy2)(original, source / name)
     options = ["-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1", "-DBUILD_TESTING=OFF"]
+    options += ["-DDRAWDOWN_FAILPOINTS=ON"]
     run(["cmake", "-G", "Ninja", "-S", source, "-B", tree, *options])
     run(["cmake", "--build", tree, "--target", "drawdown"])
     built = {}
-    for bug in BUGS:
+    for bug in bugs:
         if names and bug.name not in names:
             continue
         before = apply(bug, source)

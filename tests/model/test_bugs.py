@@ -47,7 +47,7 @@ CURRENCIES = {
 
 @pytest.fixture(scope="session")
 def programs():
-    return bugs.build(ROOT / "build/bugs")
+    return bugs.build(ROOT / "build/bugs", bugs=bugs.BUGS)
 
 
 DROP_CHECKS = """

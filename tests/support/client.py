@@ -4,6 +4,7 @@ import functools
 import io
 import json
 import re
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -270,6 +271,32 @@ class Client:
         finally:
             consumer.close()
 
+    def offsets_history(self, group):
+        """All that the group has ever committed, in order, by (topic, partition): the broker's own log of offsets, as far
+        as it was not compacted, without what was aborted."""
+        name = "__consumer_offsets"
+        consumer = self._consumer()
+        history = defaultdict(list)
+        try:
+            partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
+            consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in partitions])
+            left = set(partitions)
+
+            def at_end():
+                for message in consumer.consume(10000, timeout=0.05):
+                    if message.error() is None:
+                        _note_offset(history, group, message)
+                    elif message.error().code() != KafkaError._PARTITION_EOF:
+                        raise KafkaException(message.error())
+                    else:
+                        left.discard(message.partition())
+                return not left
+
+            wait_until(at_end, "the end of the group's offsets")
+        finally:
+            consumer.close()
+        return history
+
     def _committed(self, consumer, topics):
         committed = {}
         for topic in topics:
@@ -371,6 +398,18 @@ def is_passing(error):
     codes = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._WAIT_COORD)
     codes += (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
     return error.args[0].retriable() or error.args[0].code() in (*codes, KafkaError.UNSTABLE_OFFSET_COMMIT)
+
+
+def _note_offset(history, group, message):
+    """Of a record in the broker's log of offsets. Key: version (0 or 1: an offset), group, topic, partition; value:
+    version, offset, and more."""
+    key, value = io.BytesIO(message.key()), message.value()
+
+    def text():
+        return key.read(int.from_bytes(key.read(2))).decode()
+
+    if int.from_bytes(key.read(2)) <= 1 and text() == group and value is not None:
+        history[text(), int.from_bytes(key.read(4))].append(int.from_bytes(value[2:10], signed=True))
 
 
 def _record(message):

@@ -49,6 +49,7 @@ class Worker:
         self.config = config
         self.log = log
         self.admin_port = admin_port
+        self.environment = {}  # more than the tests' own
         self.process = None
 
     def start(self, ready=True):
@@ -58,7 +59,7 @@ class Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | self.environment,
                 start_new_session=True,
             )
         if ready:
@@ -267,6 +268,13 @@ class Installation:
         self.books.check()
         self.books.check_topic(self.client.read("ledger"))
         self.books.check_balances(self.client.read("balances"))
+
+    def check_offsets(self):
+        """What the group has committed never went back."""
+        history = self.client.offsets_history(self.group)
+        assert history, f"group {self.group} has no offsets"
+        for (topic, partition), offsets in history.items():
+            assert offsets == sorted(offsets), f"the offsets of {topic} [{partition}] went back: {offsets}"
 
     def currencies(self):
         """The settings that have a row, as the referee knows them."""
