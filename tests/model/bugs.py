@@ -213,12 +213,12 @@ FAULT_BUGS = [
         "offsets_first",
         "offsets are committed before the outputs",
         "worker/engine/publish_kafka.c",
-        "		outcome = produce_all(publish, batch, reterr);",
-        '		outcome = step(publish, "publish.offsets", HANDLE_SEND_OFFSETS, reterr);\n'
+        "		outcome = publish_produce(publish, batch, reterr);",
+        '		outcome = publish_step(publish, "publish.offsets", HANDLE_SEND_OFFSETS, reterr);\n'
         "	if (outcome == OUTCOME_OK)\n"
-        '		outcome = step(publish, "publish.commit", HANDLE_COMMIT, reterr);\n'
+        '		outcome = publish_step(publish, "publish.commit", HANDLE_COMMIT, reterr);\n'
         "	if (outcome == OUTCOME_OK)\n		outcome = begin(publish, reterr);\n"
-        "	if (outcome == OUTCOME_OK)\n		outcome = produce_all(publish, batch, reterr);",
+        "	if (outcome == OUTCOME_OK)\n		outcome = publish_produce(publish, batch, reterr);",
     ),
     Bug(
         "own_receipt_is_duplicate",
