@@ -51,7 +51,7 @@ static void print_help(FILE *out)
 		(void)fprintf(out, "  %-16s %s\n", subcommands[i].name, subcommands[i].summary);
 	(void)fputs("\nexit codes:\n", out);
 	for (int code = 0; exit_code_meaning(code); code++)
-		(void)fprintf(out, "  %d  %s\n", code, exit_code_meaning(code));
+		(void)fprintf(out, "  %-2d %s\n", code, exit_code_meaning(code));
 }
 
 static int report_unknown(const char *name)

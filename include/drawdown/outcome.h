@@ -29,6 +29,9 @@ enum exit_code {
 	EXIT_FENCED = 6,     /* another process holds our identity or partitions */
 	EXIT_POSITIONS = 7,  /* positions in Kafka and PostgreSQL contradict each other */
 	EXIT_STUCK = 8,	     /* the watchdog gave up on Kafka; a restart is the remedy */
+	EXIT_SCHEMA = 9,     /* the database's schema is missing, or not of this program's version */
+	EXIT_TOPICS = 10,    /* a topic is missing */
+	EXIT_WINDOW = 11,    /* the dedupe window is shorter than inputs can come again */
 };
 
 struct failure {

@@ -3,19 +3,27 @@
 Method: one thing is made wrong at a time; the same installation with it put right starts.
 """
 
-import re
-
 import psycopg
 import pytest
 from support.events import consume, grant
+from support.servers import ROOT
 from support.wait import wait_until
 
-USAGE, FENCED, POSITIONS = 1, 6, 7  # exit codes
+USAGE, FENCED, POSITIONS, SCHEMA, TOPICS, WINDOW = 1, 6, 7, 9, 10, 11  # exit codes
+
+
+MIGRATIONS = len(list((ROOT / "worker/sql/migrations").glob("*.sql")))
 
 
 def last_error(worker):
     """The line that says why, of the log."""
     return [line for line in worker.log_text().splitlines() if "level=error" in line][-1]
+
+
+def only_error(worker):
+    """What the log says as the one error since the worker was made: its message, with the hint."""
+    (line,) = [line for line in worker.log_text().splitlines() if "level=error" in line]
+    return line.partition(" msg=")[2].replace('\\"', "'")
 
 
 def assert_untouched(drawdown):
@@ -44,12 +52,17 @@ def test_inputs_that_are_compacted_are_refused(drawdown):
 
 def test_a_dedupe_window_shorter_than_inputs_can_come_again_is_refused_unless_it_is_allowed(drawdown):
     worker = drawdown.worker(options={"dedupe.window": "1d"})
-    assert worker.refuses() == USAGE
-    error = last_error(worker)
+    assert worker.refuses() == WINDOW
     settings = drawdown.client.topic_settings("usage"), drawdown.client.topic_settings("dead-letters")
-    days = (int(settings[0]["retention.ms"]) + int(settings[0]["segment.ms"])) // 86_400_000
-    assert "dedupe.window = 1d is shorter" in error and f"{days}d" in error
-    assert f"{int(settings[1]['retention.ms']) // 86_400_000}d" in error
+    kept = (int(settings[0]["retention.ms"]) + int(settings[0]["segment.ms"])) // 86_400_000
+    dead = int(settings[1]["retention.ms"]) // 86_400_000
+    assert only_error(worker) == (
+        '"dedupe.window = 1d is shorter than an input can still come again: '
+        f"{kept}d (retention.ms + segment.ms of {drawdown.prefix}usage) and then "
+        f'{dead}d (retention.ms of {drawdown.prefix}dead-letters)" '
+        "hint=\"raise dedupe.window or lower the topics' settings ('drawdown topics create' says what differs); "
+        'dedupe.window.short = allow accepts it"'
+    )
     assert_untouched(drawdown)
     drawdown.worker(options={"dedupe.window": "1d", "dedupe.window.short": "allow"}).start()
 
@@ -57,18 +70,35 @@ def test_a_dedupe_window_shorter_than_inputs_can_come_again_is_refused_unless_it
 def test_a_missing_topic_is_named(install):
     drawdown = install(topics=False)
     worker = drawdown.worker()
-    assert worker.refuses() == USAGE
-    assert re.search(rf"topic {re.escape(drawdown.prefix)}\S+ does not exist", last_error(worker))
-    assert "drawdown topics create" in last_error(worker)
+    assert worker.refuses() == TOPICS
     drawdown.run("topics", "create")
     worker.start()
+    missing = f"topic {drawdown.prefix}usage does not exist"
+    assert only_error(worker) == f"\"{missing}\" hint=\"run 'drawdown topics create'\""
 
 
 def test_a_database_that_was_not_migrated_is_refused(drawdown):
     _, url = drawdown.servers.database()
     worker = drawdown.worker(options={"database.url": url})
-    assert worker.refuses() != 0
-    assert "drawdown migrate" in last_error(worker)
+    assert worker.refuses() == SCHEMA
+    assert only_error(worker) == '"the database has no schema drawdown" hint="run `drawdown migrate`"'
+
+
+@pytest.mark.parametrize(
+    "change, remedy", [(-1, "run `drawdown migrate`"), (1, "run a newer drawdown")], ids=["too old", "too new"]
+)
+def test_a_schema_of_another_version_is_refused(drawdown, change, remedy):
+    version = MIGRATIONS + change
+    with drawdown.owner() as owner:
+        if change < 0:
+            owner.execute("delete from drawdown.schema_version where version = %s", [MIGRATIONS])
+        else:
+            owner.execute("insert into drawdown.schema_version (version, name) values (%s, 'of tomorrow')", [version])
+    worker = drawdown.worker()
+    assert worker.refuses() == SCHEMA
+    what = f"schema drawdown is at version {version}, this program needs {MIGRATIONS}"
+    assert only_error(worker) == f'"{what}" hint="{remedy}"'
+    assert_untouched(drawdown)
 
 
 def test_of_two_replicas_with_one_id_the_fenced_one_says_so_and_ends(drawdown):
@@ -77,7 +107,15 @@ def test_of_two_replicas_with_one_id_the_fenced_one_says_so_and_ends(drawdown):
     drawdown.wait_for_lag_zero()
     other = drawdown.worker("twin").start(ready=False)
     assert first.wait() == FENCED
-    assert "replica.id" in last_error(first)
+    consumer = (
+        f'"another process is member twin of group {drawdown.group}" '
+        'hint="give every worker a replica.id of its own, and end a process before another takes its place"'
+    )
+    producer = (
+        f'"another process publishes as {drawdown.group}-twin" hint="give every worker a replica.id of its own '
+        '(this one has twin), and end a process before another takes its place"'
+    )
+    assert only_error(first) in (consumer, producer), "who notices first"
     drawdown.client.produce("usage", consume("acme", 1))
     drawdown.wait_for_lag_zero(ended=(FENCED,))
     assert drawdown.books.balance("acme", "ai-tokens") == 9

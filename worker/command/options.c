@@ -25,6 +25,9 @@ static const char *const exit_code_meanings[] = {
 	[EXIT_FENCED] = "another process holds our identity or partitions",
 	[EXIT_POSITIONS] = "positions in Kafka and PostgreSQL contradict each other",
 	[EXIT_STUCK] = "the watchdog gave up on Kafka; a restart is the remedy",
+	[EXIT_SCHEMA] = "the database's schema is missing, or not of this program's version",
+	[EXIT_TOPICS] = "a topic is missing",
+	[EXIT_WINDOW] = "the dedupe window is shorter than inputs can come again",
 };
 
 const char *exit_code_meaning(int code)
@@ -153,7 +156,7 @@ static void print_exit_codes(const struct options *options)
 	(void)puts("\nexit codes:");
 	for (int code = 0; exit_code_meaning(code); code++) {
 		if (shown & EXIT_CODE_BIT(code))
-			(void)printf("  %d  %s\n", code, exit_code_meaning(code));
+			(void)printf("  %-2d %s\n", code, exit_code_meaning(code));
 	}
 }
 

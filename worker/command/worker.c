@@ -258,7 +258,8 @@ int command_worker(int argc, char **argv)
 			"replica.id of its own. Logs go to stderr.",
 		.examples = {"drawdown worker --config /etc/drawdown/drawdown.conf",
 			"drawdown worker --set replica.id=worker-2 --set admin.port=9465"},
-		.exit_codes = EXIT_CODE_BIT(EXIT_FENCED) | EXIT_CODE_BIT(EXIT_POSITIONS) | EXIT_CODE_BIT(EXIT_STUCK),
+		.exit_codes = EXIT_CODE_BIT(EXIT_FENCED) | EXIT_CODE_BIT(EXIT_POSITIONS) | EXIT_CODE_BIT(EXIT_STUCK) |
+			      EXIT_CODE_BIT(EXIT_SCHEMA) | EXIT_CODE_BIT(EXIT_TOPICS) | EXIT_CODE_BIT(EXIT_WINDOW),
 		.config_needs = CONFIG_NEEDS_ALL,
 	};
 	struct config config;

@@ -16,6 +16,9 @@ static void on_log(const rd_kafka_t *kafka, int level, const char *facility, con
 	/* says that an option of producers was given to a consumer: kafka.* goes to both */
 	if (strcmp(facility, "CONFWARN") == 0)
 		own = LOG_DEBUG;
+	/* what it means is said by who uses the client, once, with what to do */
+	if (strcmp(facility, "FATAL") == 0)
+		own = LOG_INFO;
 	log_line(own, "kafka.client", "%s: %s", facility, text);
 }
 

@@ -12,13 +12,13 @@ static const struct postgres_statement lock_migrations = {
 	{POSTGRES_BOOL},
 };
 static const struct postgres_statement has_schema = {
-	"migrate.version",
+	"schema.version",
 	"has_schema",
 	sql_has_schema,
 	{POSTGRES_BOOL},
 };
 static const struct postgres_statement read_schema_version = {
-	"migrate.version",
+	"schema.version",
 	"read_schema_version",
 	sql_read_schema_version,
 	{POSTGRES_INT4},
@@ -35,7 +35,7 @@ static void show_notice(void *self, const char *message)
 	(void)fprintf((FILE *)self, "%.*s\n", (int)strcspn(message, "\n"), message);
 }
 
-static enum outcome read_version(struct postgres *postgres, int *ret_version, struct failure *reterr)
+enum outcome migrate_read_version(struct postgres *postgres, int *ret_version, struct failure *reterr)
 {
 	POSTGRES_RESULT result = NULL;
 	POSTGRES_RESULT version = NULL;
@@ -89,7 +89,7 @@ static enum outcome apply(
 static enum outcome apply_all(struct postgres *postgres, FILE *progress, struct failure *reterr)
 {
 	int newest = sql_migrations[sql_migrations_count - 1].version, version;
-	enum outcome outcome = read_version(postgres, &version, reterr);
+	enum outcome outcome = migrate_read_version(postgres, &version, reterr);
 
 	if (outcome != OUTCOME_OK)
 		return outcome;

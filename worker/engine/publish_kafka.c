@@ -40,7 +40,7 @@ static enum outcome missing(struct kafka_publish *publish, const char *topic, st
 		reterr, is_patient ? OUTCOME_RETRY : OUTCOME_FATAL, "publish.open", "topic %s does not exist", topic);
 	fail_hint(reterr, "run 'drawdown topics create'");
 	if (reterr && !is_patient)
-		reterr->exit_code = EXIT_USAGE;
+		reterr->exit_code = EXIT_TOPICS;
 	return outcome;
 }
 

@@ -31,11 +31,11 @@ static enum outcome check_existence(
 {
 	const char *missing = NULL;
 
-	for (size_t i = 0; i < INPUT_COUNT; i++) {
+	for (size_t i = 0; i < INPUT_COUNT && !missing; i++) {
 		if (kafka_topic_partitions_count(topics, config->input_topics[i]) == 0)
 			missing = config->input_topics[i];
 	}
-	for (size_t i = 0; i < OUTPUT_COUNT; i++) {
+	for (size_t i = 0; i < OUTPUT_COUNT && !missing; i++) {
 		if (kafka_topic_partitions_count(topics, config->output_topics[i]) == 0)
 			missing = config->output_topics[i];
 	}
@@ -43,6 +43,8 @@ static enum outcome check_existence(
 		return OUTCOME_OK;
 	unfit(reterr, "topic %s does not exist", missing);
 	fail_hint(reterr, "run 'drawdown topics create'");
+	if (reterr)
+		reterr->exit_code = EXIT_TOPICS;
 	return OUTCOME_FATAL;
 }
 
@@ -126,12 +128,13 @@ static enum outcome check_window(const struct config *config, const struct kafka
 		units_format_duration(dead, dead_text);
 	unfit(reterr,
 		"dedupe.window = %s is shorter than an input can still come again: %s (retention.ms + segment.ms of "
-		"%s) "
-		"and then %s (retention.ms of %s)",
+		"%s) and then %s (retention.ms of %s)",
 		window_text, kept_text, longest, dead_text, dead_letters);
 	fail_hint(reterr,
 		"raise dedupe.window or lower the topics' settings ('drawdown topics create' says what differs); "
 		"dedupe.window.short = allow accepts it");
+	if (reterr)
+		reterr->exit_code = EXIT_WINDOW;
 	return OUTCOME_FATAL;
 }
 

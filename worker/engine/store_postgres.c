@@ -11,12 +11,6 @@
 
 #define PREPARE_ATTEMPTS_MAX 4
 
-static const struct postgres_statement read_schema_version = {
-	"store.open",
-	"read_schema_version",
-	sql_read_schema_version,
-	{POSTGRES_INT4},
-};
 static const struct postgres_statement check_rights = {
 	"store.open",
 	"check_rights",
@@ -205,19 +199,19 @@ static void store_close(void *self)
 
 static enum outcome check_version(struct store_postgres *store, struct failure *reterr)
 {
-	POSTGRES_RESULT result = NULL;
-	int newest = sql_migrations[sql_migrations_count - 1].version;
-	enum outcome outcome = postgres_query(&store->loop, &read_schema_version, NULL, &result, reterr);
+	int newest = sql_migrations[sql_migrations_count - 1].version, version;
+	enum outcome outcome = migrate_read_version(&store->loop, &version, reterr);
 
-	if (outcome != OUTCOME_OK)
+	if (outcome != OUTCOME_OK || version == newest)
 		return outcome;
-	struct postgres_row row = {.result = result};
-	int version = postgres_get_int32(&row);
-	if (version == newest)
-		return OUTCOME_OK;
-	(void)fail(reterr, OUTCOME_FATAL, "store.open", "schema drawdown is at version %d, this program needs %d",
-		version, newest);
+	if (version == 0)
+		(void)fail(reterr, OUTCOME_FATAL, "store.open", "the database has no schema drawdown");
+	else
+		(void)fail(reterr, OUTCOME_FATAL, "store.open",
+			"schema drawdown is at version %d, this program needs %d", version, newest);
 	fail_hint(reterr, "%s", version < newest ? "run `drawdown migrate`" : "run a newer drawdown");
+	if (reterr)
+		reterr->exit_code = EXIT_SCHEMA;
 	return OUTCOME_FATAL;
 }
 
