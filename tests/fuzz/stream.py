@@ -125,10 +125,10 @@ class Ticks:
 def read(client, topic):
     """Every message, read committed, one after the other: too many for a list."""
     ends = {partition: end for partition, end in client.ends(topic).items() if end > 0}
-    consumer = client._consumer()
+    consumer = client.consumer()
     try:
         consumer.list_topics(client.prefix + topic, timeout=TIMEOUT)
-        consumer.assign([at for at in client._partitions(consumer, topic) if at.offset == OFFSET_BEGINNING])
+        consumer.assign([at for at in client.partitions(consumer, topic) if at.offset == OFFSET_BEGINNING])
         while ends:
             for message in consumer.consume(10_000, timeout=1):
                 if message.error() is None:

@@ -138,6 +138,9 @@ class Client:
         self.prefix = prefix
         self._producers = {}
         self._failures = []
+        self._produced_count = 0
+        self.delivered = {}  # by (topic, partition): the offset behind the last that is in the log
+        self.delivered_count = 0
         self._lag_consumer = None
         self._watcher = None
         self._counts = {}
@@ -182,14 +185,25 @@ class Client:
         while True:
             try:
                 producer.produce(self.prefix + topic, **options)
+                self._produced_count += 1
                 producer.poll(0)
                 return
             except BufferError:
                 producer.poll(0.1)
 
-    def _delivered(self, error, _message):
+    def _delivered(self, error, message):
         if error is not None:
             self._failures.append(error)
+            return
+        at = message.topic().removeprefix(self.prefix), message.partition()
+        self.delivered[at] = max(message.offset() + 1, self.delivered.get(at, 0))
+        self.delivered_count += 1
+
+    def in_flight(self):
+        """How many were produced and are not known to be in the log."""
+        for producer in self._producers.values():
+            producer.poll(0)
+        return self._produced_count - self.delivered_count - len(self._failures)
 
     def flush(self):
         """All that was produced is in the log, or an error."""
@@ -197,8 +211,8 @@ class Client:
             assert producer.flush(TIMEOUT) == 0, f"records could not be delivered within {TIMEOUT} s"
         assert not self._failures, self._failures
 
-    def _consumer(self, isolation="read_committed", group="reader"):
-        """Assigned by hand, commits nothing."""
+    def consumer(self, isolation="read_committed", group="reader"):
+        """To be assigned by hand; it commits nothing."""
         return Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -214,13 +228,14 @@ class Client:
     def ends(self, topic):
         """High watermark by partition, open transactions included (a read-committed consumer is told less)."""
         if self._watcher is None:
-            self._watcher = self._consumer("read_uncommitted")
+            self._watcher = self.consumer("read_uncommitted")
         return {
             at.partition: self._watcher.get_watermark_offsets(at, timeout=TIMEOUT)[1]
-            for at in self._partitions(self._watcher, topic)
+            for at in self.partitions(self._watcher, topic)
         }
 
-    def _partitions(self, consumer, topic):
+    def partitions(self, consumer, topic):
+        """From the beginning, to be assigned."""
         name = self.prefix + topic
         if topic not in self._counts:
             metadata = consumer.list_topics(name, timeout=TIMEOUT).topics[name]
@@ -233,16 +248,16 @@ class Client:
         """Every record from the beginning to what is the end of the log now, transactions that are open included:
         a reader waits for them to end, or (`waits` false) is content with what is before them."""
         ends = self.ends(topic)
-        consumer = self._consumer(isolation)
+        consumer = self.consumer(isolation)
         records = []
         try:
             consumer.list_topics(self.prefix + topic, timeout=TIMEOUT)  # or it finds the leaders half a second later
-            consumer.assign(self._partitions(consumer, topic))
+            consumer.assign(self.partitions(consumer, topic))
 
             def at_end():
                 for message in consumer.consume(10000, timeout=0.05):
                     if message.error() is None:
-                        records.append(_record(message))
+                        records.append(to_record(message))
                     elif message.error().code() != KafkaError._PARTITION_EOF:
                         raise KafkaException(message.error())
                     elif not waits or message.offset() >= ends.get(message.partition(), 0):
@@ -256,7 +271,7 @@ class Client:
 
     def committed(self, group, topics=("usage", "commands")):
         """The group's offsets by (topic, partition); -1001 where there is none."""
-        consumer = self._consumer(group=group)
+        consumer = self.consumer(group=group)
 
         def answer():
             try:
@@ -275,7 +290,7 @@ class Client:
         """All that the group has ever committed, in order, by (topic, partition): the broker's own log of offsets, as far
         as it was not compacted, without what was aborted."""
         name = "__consumer_offsets"
-        consumer = self._consumer()
+        consumer = self.consumer()
         history = defaultdict(list)
         try:
             partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
@@ -300,7 +315,7 @@ class Client:
     def _committed(self, consumer, topics):
         committed = {}
         for topic in topics:
-            for at in consumer.committed(self._partitions(consumer, topic), timeout=TIMEOUT):
+            for at in consumer.committed(self.partitions(consumer, topic), timeout=TIMEOUT):
                 if at.error is not None:
                     raise KafkaException(at.error)
                 committed[topic, at.partition] = at.offset
@@ -309,12 +324,12 @@ class Client:
     def lag(self, group, topics=("usage", "commands")):
         """What the group has not committed yet: the sum over the topics' partitions of end less committed offset."""
         if self._lag_consumer is None:
-            self._lag_consumer = self._consumer(group=group)
+            self._lag_consumer = self.consumer(group=group)
         committed = self._committed(self._lag_consumer, topics)
         ends = {
             (topic, at.partition): self._lag_consumer.get_watermark_offsets(at, timeout=TIMEOUT)[1]
             for topic in topics
-            for at in self._partitions(self._lag_consumer, topic)
+            for at in self.partitions(self._lag_consumer, topic)
         }
         return sum(ends[at] - max(0, committed[at]) for at in ends)
 
@@ -412,7 +427,7 @@ def _note_offset(history, group, message):
         history[text(), int.from_bytes(key.read(4))].append(int.from_bytes(value[2:10], signed=True))
 
 
-def _record(message):
+def to_record(message):
     key = message.key()
     return Record(
         topic=message.topic(),

@@ -41,6 +41,11 @@ class Load:
 
     def produce(self, count):
         """So many records, which are in the log when it returns."""
+        self.send(count)
+        self.client.flush()
+
+    def send(self, count):
+        """So many records, which may be on their way when it returns."""
         for _ in range(count):
             chance = self.chance.random()
             customer = self.chance.choice(list(self.sent))
@@ -53,7 +58,6 @@ class Load:
                 self._produce(topic, event, form)
             else:
                 self._produce_new(customer)
-        self.client.flush()
 
     def _produce_new(self, customer):
         topic = customer.split("-")[-2]

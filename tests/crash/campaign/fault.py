@@ -1,0 +1,37 @@
+"""What a fault is to the campaign.
+
+A module of faults has `kinds(scene)`: {kind: make}, those that the scene has the means for; `make(scene)` returns a new
+Fault whose particulars it has drawn from scene.chance. schedule.py names the modules.
+"""
+
+
+class Fault:
+    """One fault, from its injection until it is healed. The campaign calls inject(), waits until has_happened(), lets it
+    last for `seconds`, calls heal(), and from then on expects that every worker goes on without a hand."""
+
+    kind = ""  # in reports: "worker/kill", "postgres/lock"
+    needs = frozenset()  # what it takes hold of ("postgres", "worker a"): faults that share any do not come in one pair
+    seconds = 0.0
+    exit_codes = frozenset()  # with which a worker may end by itself meanwhile; its supervisor starts it again
+    victims = ()  # replicas that it hits: their recovery is what is measured
+    # Those that are meant to stop the workers: each ends with this code and says this, again at every start, until
+    # repair() has done what the documents tell the operator to do. They come alone.
+    is_end = False
+    exit_code = None
+    message = None
+
+    def inject(self, scene):
+        raise NotImplementedError
+
+    def has_happened(self, scene):
+        return True
+
+    def heal(self, scene):
+        """What it changed is as it was before; also where it has not happened."""
+
+    def repair(self, scene):
+        """The documented step, of one that is an end; all workers are stopped."""
+        raise NotImplementedError
+
+    def __str__(self):
+        return self.kind
