@@ -286,15 +286,16 @@ class Client:
         finally:
             consumer.close()
 
-    def offsets_history(self, group):
-        """All that the group has ever committed, in order, by (topic, partition): the broker's own log of offsets, as far
-        as it was not compacted, without what was aborted."""
+    def offsets_history(self, group, since=None):
+        """All that the group has committed since those ends of the broker's own log of offsets (offsets_log_ends(); or
+        ever), in order, by (topic, partition), as far as it was not compacted, without what was aborted."""
         name = "__consumer_offsets"
         consumer = self.consumer()
         history = defaultdict(list)
         try:
             partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
-            consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in partitions])
+            since = since or dict.fromkeys(partitions, OFFSET_BEGINNING)
+            consumer.assign([TopicPartition(name, partition, offset) for partition, offset in since.items()])
             left = set(partitions)
 
             def at_end():
@@ -311,6 +312,16 @@ class Client:
         finally:
             consumer.close()
         return history
+
+    def offsets_log_ends(self):
+        """By partition."""
+        name = "__consumer_offsets"
+        consumer = self.consumer("read_uncommitted")
+        try:
+            partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
+            return {at: consumer.get_watermark_offsets(TopicPartition(name, at), timeout=TIMEOUT)[1] for at in partitions}
+        finally:
+            consumer.close()
 
     def _committed(self, consumer, topics):
         committed = {}

@@ -26,7 +26,7 @@ def account_locked(installation, customer):
         yield owner.rollback
 
 
-def _sessions(installation, what="count(*)", condition="true"):
+def app_sessions(installation, what="count(*)", condition="true"):
     """Of the database's sessions of workers, as the superuser: others are not told what a session does."""
     with psycopg.connect(installation.servers.env["ADMIN_URL"]) as admin:
         statement = f"select {what} from pg_stat_activity where datname = %s and usename = 'drawdown_app' and {condition}"
@@ -36,19 +36,19 @@ def _sessions(installation, what="count(*)", condition="true"):
 
 def wait_for_blocked_lanes(installation, count=1):
     wait_until(
-        lambda: _sessions(installation, condition=WAITING_FOR_LOCK)[0][0] >= count, f"{count} lanes to wait for a lock"
+        lambda: app_sessions(installation, condition=WAITING_FOR_LOCK)[0][0] >= count, f"{count} lanes to wait for a lock"
     )
 
 
 def wait_for_lanes_inside_copy(installation, count=1):
-    wait_until(lambda: _sessions(installation, condition=INSIDE_COPY)[0][0] >= count, f"{count} lanes inside a COPY")
+    wait_until(lambda: app_sessions(installation, condition=INSIDE_COPY)[0][0] >= count, f"{count} lanes inside a COPY")
 
 
 def wait_for_lanes_at_rest(installation):
     """Every lane has committed what it had in hand."""
-    wait_until(lambda: _sessions(installation, condition="state <> 'idle'")[0][0] == 0, "lanes at rest")
+    wait_until(lambda: app_sessions(installation, condition="state <> 'idle'")[0][0] == 0, "lanes at rest")
 
 
 def cut_connections(installation):
     """End every session that workers have; how many there were."""
-    return len(_sessions(installation, "pg_terminate_backend(pid)"))
+    return len(app_sessions(installation, "pg_terminate_backend(pid)"))

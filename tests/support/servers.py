@@ -17,9 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class ManagedServers:
-    """Started when made, by deploy/servers.sh."""
+    """Started when made, by deploy/servers.sh. `settings`: POSTGRES_SETTINGS, KAFKA_SETTINGS (see there)."""
 
-    def __init__(self, directory, *which):
+    def __init__(self, directory, *which, **settings):
+        self.settings = settings
         self.directory = Path(directory)
         self.directory.mkdir(exist_ok=True)
         self._commands = {}
@@ -29,7 +30,7 @@ class ManagedServers:
 
     def _script(self, verb, *which):
         command = ["bash", ROOT / "deploy/servers.sh", verb, self.directory, *which]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, env=os.environ | self.settings)
 
     def stop(self):
         self._script("stop")
@@ -47,13 +48,18 @@ class ManagedServers:
         finally:
             os.kill(self.pid(server), signal.SIGCONT)
 
+    def is_running(self, server):
+        return _is_running(self.pid(server))
+
     def end(self, server, how):
         """End it with that signal."""
         pid = self.pid(server)
         command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         self._commands[server] = command, Path(f"/proc/{pid}").stat()
+        family = [pid, *_children(pid)]  # a new PostgreSQL does not begin beside processes of the old one
         os.kill(pid, how)
-        wait_until(lambda: not _is_running(pid), f"{server} to end", 300)  # PostgreSQL writes all of the run's databases
+        # PostgreSQL writes all of the run's databases.
+        wait_until(lambda: not any(map(_is_running, family)), f"{server} to end", 300)
 
     def resume(self, server):
         """Start what was ended as it was started, on the same port and data."""
@@ -80,8 +86,8 @@ class ManagedServers:
 class Servers(ManagedServers):
     """Kafka and PostgreSQL. `bootstrap` for Kafka; `database()` for an empty database of one's own."""
 
-    def __init__(self, directory):
-        super().__init__(directory)
+    def __init__(self, directory, **settings):
+        super().__init__(directory, **settings)
         self._databases = itertools.count(1)
         self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
 
@@ -105,6 +111,10 @@ class Servers(ManagedServers):
         name = owner_url.rsplit("/", 1)[1]
         with psycopg.connect(self.env["ADMIN_URL"], autocommit=True) as admin:
             admin.execute(f"drop database {name} with (force)")
+
+
+def _children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _is_running(pid):

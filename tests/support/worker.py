@@ -269,9 +269,9 @@ class Installation:
         self.books.check_topic(self.client.read("ledger"))
         self.books.check_balances(self.client.read("balances"))
 
-    def check_offsets(self):
-        """What the group has committed never went back."""
-        history = self.client.offsets_history(self.group)
+    def check_offsets(self, since=None):
+        """What the group has committed (since then: Client.offsets_history) never went back."""
+        history = self.client.offsets_history(self.group, since)
         assert history, f"group {self.group} has no offsets"
         for (topic, partition), offsets in history.items():
             assert offsets == sorted(offsets), f"the offsets of {topic} [{partition}] went back: {offsets}"

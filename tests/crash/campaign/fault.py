@@ -14,11 +14,15 @@ class Fault:
     seconds = 0.0
     exit_codes = frozenset()  # with which a worker may end by itself meanwhile; its supervisor starts it again
     victims = ()  # replicas that it hits: their recovery is what is measured
+    is_takeover = False  # the victims' partitions go to other replicas while it lasts
     # Those that are meant to stop the workers: each ends with this code and says this, again at every start, until
     # repair() has done what the documents tell the operator to do. They come alone.
     is_end = False
     exit_code = None
     message = None
+
+    def __init__(self, scene):
+        """Draws its particulars."""
 
     def inject(self, scene):
         raise NotImplementedError
@@ -29,9 +33,16 @@ class Fault:
     def heal(self, scene):
         """What it changed is as it was before; also where it has not happened."""
 
+    def conclude(self, scene):
+        """Once all has recovered: what is not needed any more goes."""
+
     def repair(self, scene):
         """The documented step, of one that is an end; all workers are stopped."""
         raise NotImplementedError
 
+    def what(self):
+        """Its particulars, for the timeline."""
+        return ", ".join(f"worker {replica}" for replica in self.victims)
+
     def __str__(self):
-        return self.kind
+        return f"{self.kind} ({self.what()})" if self.what() else self.kind

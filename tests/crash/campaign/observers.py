@@ -1,5 +1,6 @@
 """They watch the whole time, and tell at once what must not be: offsets that go back, entries that come twice, a gap."""
 
+import bisect
 import threading
 import time
 from collections import defaultdict
@@ -51,7 +52,7 @@ class OffsetsWatcher(Observer):
         self.group = installation.group
         self.committed = {}
         self.moves = []  # (time, number of records), one for each look that saw something new
-        self.moved_at = {}  # by (topic, partition)
+        self._moved_at = defaultdict(list)  # by (topic, partition)
 
     def open(self):
         # Not the stable offsets: an open transaction would hold the answer back, and what is pending is not shown anyway.
@@ -70,12 +71,18 @@ class OffsetsWatcher(Observer):
             if offset < before:
                 self.violate(f"the offset of {key} went back from {before} to {offset}")
             if offset > before:
-                self.moved_at[key] = now
+                self._moved_at[key].append(now)
                 count += offset - before
             self.committed[key] = offset
         if count:
             self.moves.append((now, count))
         self._is_over.wait(PAUSE)
+
+    def first_move(self, key, after):
+        """When that (topic, partition) was first seen to move after that time."""
+        moved = self._moved_at[key]
+        at = bisect.bisect(moved, after)
+        return moved[at] if at < len(moved) else None
 
     def have_reached(self, ends):
         return all(self.committed.get(key, 0) >= end for key, end in ends.items())

@@ -3,6 +3,7 @@ ends, and observers that watch the group's offsets and the ledger topic all the 
 
 import itertools
 import random
+import re
 import threading
 import time
 from pathlib import Path
@@ -171,6 +172,30 @@ class Scene:
 
         return wait_until(is_so, what, seconds, pause)
 
+    def pause(self, seconds):
+        """Let time go by, unless something is wrong."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(left, 0.1))
+        self.check()
+
+    def owned(self):
+        """{replica's name: [(topic, partition)]} as the running workers say."""
+        prefix = f'drawdown_position{{topic="{self.installation.prefix}'
+        return {
+            replica.name: [
+                (topic, int(partition))
+                for name in replica.worker.metrics()
+                if name.startswith(prefix)
+                for topic, partition in re.findall(r'^(.*)",partition="(.*)"}$', name.removeprefix(prefix))
+            ]
+            for replica in self.workers
+        }
+
+    def count_exits(self, replica, code):
+        return sum((name, exit_code) == (replica.name, code) for _, name, exit_code in self.exits)
+
     # ---- the supervisor ----
 
     def _supervise(self):
@@ -242,6 +267,7 @@ class Pump:
         self.client = Client(installation.servers.bootstrap, installation.prefix)
         self.load = Load(self.client, chance)
         self.rate = rate
+        self._lock = threading.Lock()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -250,6 +276,19 @@ class Pump:
 
     def start(self):
         self._thread.start()
+
+    def burst(self, count):
+        """So many events at once, which are in the log when it returns."""
+        with self._lock:
+            self.load.produce(count)
+
+    def pause(self):
+        """No more is produced until resume(); what was, is in the log."""
+        self._lock.acquire()
+        self.client.flush()
+
+    def resume(self):
+        self._lock.release()
 
     def ends(self):
         """Of what is known to be in the log."""
@@ -263,9 +302,10 @@ class Pump:
         due = 0.0
         while not self._is_over.wait(self.TICK):
             due = min(due + self.rate * self.TICK, self.rate)
-            if self.client.in_flight() < self.IN_FLIGHT_MAX:
-                self.load.send(int(due))
-                due -= int(due)
+            with self._lock:
+                if self.client.in_flight() < self.IN_FLIGHT_MAX:
+                    self.load.send(int(due))
+                    due -= int(due)
 
     def stop(self, flush=True):
         self._is_over.set()

@@ -48,8 +48,8 @@ class AtFailpoint(OfWorker):
         self.replica.failpoints.disarm()
         self.replica.failpoints.arm(*self.faults)
         if self.name == "IN_REVOKE":
-            other = scene.chance.choice([replica for replica in scene.replicas if replica is not self.replica])
-            scene.terminate(other)  # its partitions are dealt anew once it is back
+            self.newcomer = scene.add()
+            scene.start(self.newcomer)
         elif self.name == "IN_SHUTDOWN":
             scene.terminate(self.replica)
 
@@ -57,7 +57,10 @@ class AtFailpoint(OfWorker):
         return self.replica.failpoints.have_fired()
 
     def heal(self, scene):
-        self.replica.failpoints.disarm()
+        if not self.has_happened(scene):
+            self.replica.failpoints.disarm()
+        if self.name == "IN_REVOKE":
+            scene.remove(self.newcomer)
 
 
 class Killed(OfWorker):
@@ -69,6 +72,7 @@ class HeldDown(OfWorker):
     """kill -9, and it stays away: the others take over."""
 
     seconds = BEYOND_TIMEOUTS
+    is_takeover = True
 
     def inject(self, scene):
         scene.hold_down(self.replica)
@@ -86,6 +90,7 @@ class Stopped(OfWorker):
     """SIGSTOP for longer than anybody waits for it, then SIGCONT: a zombie."""
 
     seconds = BEYOND_TIMEOUTS
+    is_takeover = True
 
     def inject(self, scene):
         self.pid = self.replica.process.pid
@@ -99,16 +104,21 @@ class Stopped(OfWorker):
 class StoppedShortly(Stopped):
     """So short that some of its time-outs have passed and others not."""
 
+    is_takeover = False
+
     def __init__(self, scene):
         super().__init__(scene)
         self.seconds = scene.chance.uniform(0.5, 2.5)
 
 
-class AllKilled(Fault):
-    needs = frozenset({"workers"})
+class OfAll(Fault):
+    def __init__(self, scene):
+        self.victims = tuple(scene.replicas)
+        self.needs = frozenset(f"worker {replica}" for replica in scene.replicas)
 
+
+class AllKilled(OfAll):
     def inject(self, scene):
-        self.victims = tuple(scene.workers)
         for replica in self.victims:
             scene.kill(replica)
 
@@ -121,7 +131,7 @@ class WithoutDescriptors(OfWorker):
     def inject(self, scene):
         pid = self.pid = self.replica.process.pid
         self.limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, self.limits[1]))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (4, self.limits[1]))
         cut_connections(scene.installation)
 
     def heal(self, scene):
@@ -147,10 +157,9 @@ class LogsOnFullDisk(OfWorker):
         scene.terminate(self.replica)
 
 
-class Storm(Fault):
+class Storm(OfAll):
     """Two more replicas come and go, by turns, told to or killed."""
 
-    needs = frozenset({"workers"})
     turns = 4
     turn_seconds = 0.8
 
