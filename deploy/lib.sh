@@ -186,7 +186,8 @@ make_venv() {
 
 # Servers get a session of their own: an interrupt at the terminal is for us, and we end them in order.
 
-# start_kafka DIR PORT CONTROLLER_PORT: broker and controller in one process. Lines of $KAFKA_SETTINGS are its own.
+# start_kafka DIR PORT CONTROLLER_PORT: broker and controller in one process. Lines of $KAFKA_SETTINGS go over ours;
+# $KAFKA_LISTENERS and $KAFKA_ADVERTISED name more listeners, $KAFKA_CLUSTER_ID the cluster that it is one of.
 start_kafka() {
     local dir=$1 port=$2 controller_port=$3 java=(java -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
     mkdir -p "$dir/kafka"
@@ -194,8 +195,8 @@ start_kafka() {
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$controller_port
-listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port
-advertised.listeners=PLAINTEXT://127.0.0.1:$port
+listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$controller_port${KAFKA_LISTENERS:+,$KAFKA_LISTENERS}
+advertised.listeners=PLAINTEXT://127.0.0.1:$port${KAFKA_ADVERTISED:+,$KAFKA_ADVERTISED}
 controller.listener.names=CONTROLLER
 log.dirs=$dir/kafka/data
 auto.create.topics.enable=false
@@ -209,7 +210,7 @@ log.cleaner.dedupe.buffer.size=8388608
 ${KAFKA_SETTINGS:-}
 END
     "${java[@]}" -XX:TieredStopAtLevel=1 -cp "$KAFKA_JARS/*" kafka.tools.StorageTool format \
-        -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')" \
+        -t "${KAFKA_CLUSTER_ID:-$(head -c 16 /dev/urandom | base64 | tr '+/' 'Aa' | tr -d '=')}" \
         -c "$dir/kafka/server.properties" >"$dir/kafka.log" 2>&1 || {
         cat "$dir/kafka.log" >&2
         die "kafka: could not format its storage"

@@ -2,7 +2,7 @@
 # Private servers for the demo and the tests, on free ports of the loopback interface.
 #   servers.sh start DIR [--kafka] [--postgres] [--registry]   the first two unless one is named; DIR/env says how to
 #     reach them
-#     $POSTGRES_SETTINGS and $KAFKA_SETTINGS, in the environment: lines of their configuration
+#     $POSTGRES_SETTINGS and $KAFKA_SETTINGS, in the environment: lines of their configuration; see also start_kafka
 #   servers.sh stop DIR
 set -euo pipefail
 # shellcheck source=deploy/lib.sh

@@ -42,11 +42,16 @@ class ManagedServers:
     @contextmanager
     def frozen(self, server):
         """Within, the server does not answer, and connections to it stay open."""
-        os.kill(self.pid(server), signal.SIGSTOP)
+        pids = [self.pid(server)]
+        os.kill(pids[0], signal.SIGSTOP)  # it makes no more children
+        pids += _children(pids[0])
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(self.pid(server), signal.SIGCONT)
+            for pid in reversed(pids):
+                os.kill(pid, signal.SIGCONT)
 
     def is_running(self, server):
         return _is_running(self.pid(server))
