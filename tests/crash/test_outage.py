@@ -1,8 +1,8 @@
 """A server is away for long: the worker neither exits nor grows nor forgets, and goes on by itself.
 
 Method: the worker is in the middle of a backlog, with its sweeper busy, when the server goes; while it is away, the
-process is watched; when it is back nobody does anything, and all books are audited. $DRAWDOWN_OUTAGE says how many
-seconds the server is away: an hour is a recorded run, see README.md.
+process is watched; when it is back nobody does anything, and all books are audited. $DRAWDOWN_OUTAGE says for how many
+seconds; with it servers are also silent, connections open, instead of gone. An hour is a recorded run: ../README.md.
 """
 
 import os
@@ -20,9 +20,11 @@ from support.faults import ledger_locked
 from support.wait import wait_until
 
 OUTAGE = float(os.environ.get("DRAWDOWN_OUTAGE", 30))
+IS_LONG = "DRAWDOWN_OUTAGE" in os.environ
 CUSTOMERS = [f"customer-{number}" for number in range(40)]
 OPTIONS = {"sweep.interval": "200ms", "dedupe.drop.interval": "1s"}
 BUSY = {"batch.records.max": 100, "database.lock.timeout": "25s"}
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 SETTLED = 0.25  # of the outage: what has come by then may stay
 
 
@@ -40,7 +42,7 @@ class Vitals:
         self.samples.append(
             {
                 "time": time.monotonic(),
-                "rss": int(status["VmRSS"].split()[0]),
+                "rss": int(status["VmRSS"].split()[0]),  # kB
                 "threads": int(status["Threads"]),
                 "files": len(list((self.process / "fd").iterdir())),
                 "lines": self.worker.log_text().count("\n"),
@@ -71,13 +73,12 @@ class Vitals:
         assert lines < 3, f"{lines:.1f} lines a second in the log"
 
     def summary(self):
-        last = self.samples[-1]
-        first = self.samples[0]
-        seconds = last["time"] - first["time"]
-        span = {what: [min(s[what] for s in self.samples), max(s[what] for s in self.samples)] for what in ("rss", "threads", "files")}
+        first, last = self.samples[0], self.samples[-1]
+        most = {what: max(sample[what] for sample in self.samples) for what in ("rss", "threads", "files")}
         return (
-            f"{seconds:.0f} s, {span}, at the end rss {last['rss']} threads {last['threads']} files {last['files']}, "
-            f"{last['lines'] - first['lines']} lines of log, {(last['cpu'] - first['cpu']) / 100:.1f} s of CPU"
+            f"{last['time'] - first['time']:.0f} s; at most {most}; at the end rss {last['rss']}, threads {last['threads']}, "
+            f"files {last['files']}; {last['lines'] - first['lines']} lines of log, "
+            f"{(last['cpu'] - first['cpu']) / CLOCK_TICKS:.1f} s of CPU"
         )
 
 
@@ -107,7 +108,7 @@ def open_accounts(drawdown):
             drawdown.client.produce("commands", grant(customer, 5, expireAt=now + timedelta(seconds=seconds)))
 
 
-@pytest.mark.parametrize("how", [gone, silent])
+@pytest.mark.parametrize("how", [gone, silent] if IS_LONG else [gone])
 @pytest.mark.parametrize("server", ["postgres", "kafka"])
 def test_a_server_is_away_for_long(install, server, how):
     chance = random.Random(7)

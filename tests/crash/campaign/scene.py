@@ -65,7 +65,7 @@ class Violation(AssertionError):
 
 
 class Scene:
-    """`proxies` may be None; otherwise proxies.options(replica) are options of that replica's own, which lead it through
+    """`proxies` (support/network.py) may be None; otherwise options() of a replica are its own, which lead it through
     them."""
 
     def __init__(self, installation, chance, replicas=3, rate=200, note=print, proxies=None, options=None):
@@ -90,7 +90,7 @@ class Scene:
         self._supervisor = threading.Thread(target=self._supervise, daemon=True)
 
     def _replica(self, name):
-        own = self.proxies.options(name) if self.proxies is not None else {}
+        own = self.proxies.options(name, self.installation) if self.proxies is not None else {}
         return Replica(self.installation.worker(name, options=self.options | own), name)
 
     # ---- for faults ----
