@@ -150,6 +150,7 @@ def test_every_fault_between_the_two_halves_of_a_partition_s_beginning(install, 
 
 def test_nothing_is_seen_of_messages_that_are_in_the_log_when_the_worker_dies(shared, subject):
     client = subject.installation.client
+    subject.settle()  # or what came before may still be on its way to the ledger
     end, seen = sum(client.ends("ledger").values()), len(client.read("ledger"))
     subject.failpoints.arm("IN_PRODUCE hang 0")
     subject.load.produce(60)

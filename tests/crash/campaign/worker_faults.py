@@ -128,6 +128,10 @@ class WithoutDescriptors(OfWorker):
 
     seconds = 1.0
 
+    def __init__(self, scene):
+        super().__init__(scene)
+        self.needs |= {"postgres"}  # which has to answer: its sessions are cut
+
     def inject(self, scene):
         pid = self.pid = self.replica.process.pid
         self.limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -143,6 +147,10 @@ class LogsOnFullDisk(OfWorker):
     """Nothing that it logs can be written; and it has something to say."""
 
     seconds = 1.0
+
+    def __init__(self, scene):
+        super().__init__(scene)
+        self.needs |= {"postgres"}  # which has to answer: its sessions are cut
 
     def inject(self, scene):
         self.log = self.replica.worker.log
