@@ -1,10 +1,10 @@
 """PostgreSQL's data on a file system of its own, which can be filled: a small tmpfs, where mounting is allowed."""
 
 import errno
-import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 
 SIZE = "1500m"
@@ -31,7 +31,12 @@ class SmallDisk:
 
     @staticmethod
     def is_allowed():
-        return os.geteuid() == 0 and subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode == 0
+        """Tried, as rights and namespaces do not tell."""
+        with tempfile.TemporaryDirectory(prefix="drawdown-mount.") as directory:
+            mounted = subprocess.run(["mount", "-t", "tmpfs", "drawdown-campaign", directory], capture_output=True)
+            if mounted.returncode == 0:
+                subprocess.run(["umount", directory], check=True)
+        return mounted.returncode == 0
 
     def fill(self):
         """To the last block, however much the server takes meanwhile."""
