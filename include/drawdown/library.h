@@ -40,7 +40,7 @@ struct library {
 };
 
 /* Connects to the database. FATAL (EXIT_USAGE) where it keeps ids of another registry than registry.name; without
- * a name those that it keeps are taken for ours. `config` is borrowed. */
+ * a name those that it keeps, or comes to keep, are taken for ours. `config` is borrowed. */
 enum outcome library_open(struct library *ret_library, const struct config *config, struct failure *reterr);
 
 /* The registry's ids for the outputs, 0 for those that have none, as they were at first; for a library of

@@ -95,6 +95,7 @@ def test_a_worker_whose_outputs_are_not_registered_says_so_and_ends(install, reg
         in worker.log_text()
     )
     assert "drawdown topics create" in worker.log_text()
+    assert not any(subject.startswith(drawdown.prefix) for subject in registry.ask("GET", "/subjects"))
 
 
 def test_outputs_bear_the_ids_that_they_bore_at_first_when_the_registry_is_away(install, registry):

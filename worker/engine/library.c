@@ -54,8 +54,40 @@ struct shelves {
 	char name[128]; /* of the connection */
 	struct postgres postgres;
 	struct registry *registry;		/* NULL: none */
-	char registry_name[REGISTRY_NAME_SIZE]; /* empty: no ids are kept, and none will be */
+	char registry_name[REGISTRY_NAME_SIZE]; /* empty: none is configured, and no ids were kept so far */
 };
+
+/* ---- the registry's name ---- */
+
+/* Another registry's ids mean other schemas. Without a name of our own those that are kept are ours. */
+static enum outcome check_name(struct shelves *shelves, struct failure *reterr)
+{
+	POSTGRES_RESULT result = NULL;
+	enum outcome outcome = postgres_query(&shelves->postgres, &list_registries, NULL, &result, reterr);
+
+	if (shelves->config->registry_name)
+		(void)snprintf(shelves->registry_name, REGISTRY_NAME_SIZE, "%s", shelves->config->registry_name);
+	for (int i = 0; outcome == OUTCOME_OK && i < PQntuples(result); i++) {
+		struct postgres_row row = {.result = result, .row = i};
+		struct text kept = postgres_get_text(&row);
+		if (!*shelves->registry_name)
+			(void)snprintf(shelves->registry_name, REGISTRY_NAME_SIZE, "%.*s", TEXT_ARGS(kept));
+		if (text_equal(kept, text_of(shelves->registry_name)))
+			continue;
+		(void)fail(reterr, OUTCOME_FATAL, list_registries.where,
+			"the database keeps ids of registry %.*s, but registry.name is %s", TEXT_ARGS(kept),
+			shelves->registry_name);
+		fail_hint(reterr,
+			"if it is the same registry, set registry.name = %.*s; if not, see \"Another registry\" in "
+			"worker/README.md",
+			TEXT_ARGS(kept));
+		if (reterr)
+			reterr->exit_code = EXIT_USAGE;
+		*shelves->registry_name = '\0'; /* of two that are kept neither is ours */
+		return OUTCOME_FATAL;
+	}
+	return outcome;
+}
 
 /* ---- writers' schemas ---- */
 
@@ -114,6 +146,9 @@ static enum outcome shelves_find(void *self, const struct schema_ref *refs, size
 	POSTGRES_RESULT result = NULL;
 	enum outcome outcome = begin_call(shelves, &params, reterr);
 
+	/* a worker that has a registry may have kept ids since */
+	if (outcome == OUTCOME_OK && !*shelves->registry_name)
+		outcome = check_name(shelves, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	struct postgres_bytes *registry = postgres_add_array(&params, POSTGRES_TEXT, count);
@@ -232,10 +267,10 @@ static enum outcome find_output_id(
 		fail_hint(reterr, "run `drawdown topics create`");
 		return OUTCOME_FATAL;
 	}
-	if (outcome == OUTCOME_OK) /* so that whoever reads the outputs needs no registry either */
+	if (outcome == OUTCOME_OK) /* so that whoever reads the outputs needs no registry either, if there is room */
 		outcome = shelves_keep(shelves, (struct schema_ref){SCHEMA_REF_ID, (uint64_t)id}, schema.text,
 			&shelves->postgres.scratch, &kept, reterr);
-	if (outcome == OUTCOME_OK)
+	if (outcome == OUTCOME_OK || outcome == OUTCOME_REJECT)
 		outcome = keep_id(shelves, subject, &schema, id, reterr);
 	return outcome == OUTCOME_OK ? find_kept_id(shelves, subject, &schema, ret_id, reterr) : outcome;
 }
@@ -255,35 +290,6 @@ enum outcome library_find_output_ids(
 }
 
 /* ---- opening ---- */
-
-/* Another registry's ids mean other schemas. */
-static enum outcome check_name(struct shelves *shelves, struct failure *reterr)
-{
-	POSTGRES_RESULT result = NULL;
-	enum outcome outcome = postgres_query(&shelves->postgres, &list_registries, NULL, &result, reterr);
-
-	if (shelves->config->registry_name)
-		(void)snprintf(shelves->registry_name, REGISTRY_NAME_SIZE, "%s", shelves->config->registry_name);
-	for (int i = 0; outcome == OUTCOME_OK && i < PQntuples(result); i++) {
-		struct postgres_row row = {.result = result, .row = i};
-		struct text kept = postgres_get_text(&row);
-		if (!*shelves->registry_name)
-			(void)snprintf(shelves->registry_name, REGISTRY_NAME_SIZE, "%.*s", TEXT_ARGS(kept));
-		if (text_equal(kept, text_of(shelves->registry_name)))
-			continue;
-		(void)fail(reterr, OUTCOME_FATAL, list_registries.where,
-			"the database keeps ids of registry %.*s, but registry.name is %s", TEXT_ARGS(kept),
-			shelves->registry_name);
-		fail_hint(reterr,
-			"if it is the same registry, set registry.name = %.*s; if not, see \"Another registry\" in "
-			"worker/README.md",
-			TEXT_ARGS(kept));
-		if (reterr)
-			reterr->exit_code = EXIT_USAGE;
-		return OUTCOME_FATAL;
-	}
-	return outcome;
-}
 
 static void shelves_interrupt(void *self)
 {
