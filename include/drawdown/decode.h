@@ -27,7 +27,7 @@ struct defect {
 };
 
 /* Limits on what is learnt. */
-#define DECODER_SCHEMAS_MAX 1000		   /* learnt schemas, usable or not */
+#define DECODER_SCHEMAS_MAX 1000		   /* learnt references, to usable schemas or not */
 #define DECODER_UNKNOWN_MAX 1000		   /* ids and fingerprints of which nobody knows a schema */
 #define DECODER_SCHEMA_SIZE_MAX (256 * 1024)	   /* bytes of a schema's text; a longer one is unusable */
 #define DECODER_MEMORY_SIZE_MAX (64 * 1024 * 1024) /* bytes of all that was made of them */
@@ -64,15 +64,16 @@ struct schema_ref decoder_missing(const struct decoder *decoder, struct text val
 
 /* Teaches the schema of an id or a fingerprint. Its fingerprint is learnt too, unless another schema has it already (it
  * says nothing of logical types and aliases): the first stays, and ours (proto/) are the first of all. Nothing
- * of the text is kept. A schema whose records cannot be inputs (a double as amount ...) is learnt as such: its records
- * are defects "unusable_schema" that say why; ret_why (DECODER_WHY_SIZE bytes, may be NULL) gets the reason, "" where
- * it is usable. The schemas of outputs are learnt for decode_to_json, with "". What is known already stays as it is.
- * False: there is no room (DECODER_SCHEMAS_MAX, DECODER_MEMORY_SIZE_MAX), nothing is learnt. */
+ * of the text is kept; what was made of it serves all references to the same text. A schema whose records cannot be
+ * inputs (a double as amount ...) is learnt as such: its records are defects "unusable_schema" that say why; ret_why
+ * (DECODER_WHY_SIZE bytes, may be NULL) gets the reason, "" where it is usable. The schemas of outputs are learnt for
+ * decode_to_json, with "". What is known already stays as it is. False: there is no room (DECODER_SCHEMAS_MAX,
+ * DECODER_MEMORY_SIZE_MAX), nothing is learnt. */
 bool decoder_learn(struct decoder *decoder, struct schema_ref ref, struct text schema, char *ret_why);
 
-/* Nobody knows that schema: its records are defects "unknown_schema", until it is forgotten or learnt.
- * False: there is no room (DECODER_UNKNOWN_MAX). */
-bool decoder_learn_unknown(struct decoder *decoder, struct schema_ref ref);
+/* Nobody knows that schema: its records are defects "unknown_schema", until it is forgotten or learnt. They say `why`,
+ * which is copied (DECODER_WHY_SIZE); NULL: only that nobody does. False: there is no room (DECODER_UNKNOWN_MAX). */
+bool decoder_learn_unknown(struct decoder *decoder, struct schema_ref ref, const char *why);
 /* Nothing where it is known, or was never learnt as unknown. */
 void decoder_forget_unknown(struct decoder *decoder, struct schema_ref ref);
 

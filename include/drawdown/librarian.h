@@ -12,9 +12,11 @@
 #ifndef DRAWDOWN_LIBRARIAN_H
 #define DRAWDOWN_LIBRARIAN_H
 
+#include "drawdown/batch.h"
 #include "drawdown/library.h"
 
-#define LIBRARIAN_WANTED_MAX 512
+/* Two for each of a worker's partitions: what it waits for, and what it will need. */
+#define LIBRARIAN_WANTED_MAX (2 * BATCH_SPANS_MAX)
 
 struct librarian;
 
@@ -26,6 +28,7 @@ struct finding {
 	/* For an id: what its fingerprint stands for, which may be another schema with the same canonical form. */
 	struct schema_ref fingerprint; /* kind NONE: there is nothing to say */
 	struct text fingerprint_schema;
+	char *why;	  /* it is known to nobody, or of no use; NULL: because it is not kept */
 	unsigned reading; /* the librarian's own */
 	bool is_unasked;  /* unknown only in so far as it is not kept: the registry was not asked */
 };

@@ -15,6 +15,7 @@ from support.schemas import (
     JSON_OUTPUTS,
     answer_of,
     customers_of_partitions,
+    errors,
     fund,
     know,
     produce,
@@ -93,6 +94,7 @@ def test_a_schema_of_no_use_stops_nothing_behind_it(install, answer, why):
         assert reasons(drawdown) == ["unknown_schema"]
         assert registry.count(path) == 1
         why = why.format(name=registry.url.removeprefix("http://"), path=path)
+    assert errors(drawdown) == [why]
     assert why in worker.log_text()
     drawdown.audit()
 

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "capture.h"
 #include "drawdown/instant.h"
+#include "drawdown/librarian.h"
 #include "drawdown/log.h"
 #include "drawdown/schema_text.h"
 #include "drawdown/schemas.h"
@@ -23,10 +25,16 @@ static enum outcome refuse(struct failure *reterr, enum outcome outcome, const c
 	return fail(reterr, outcome, "fake", "%s", why);
 }
 
+static enum outcome refuse_id(struct failure *reterr, unsigned id)
+{
+	return fail(reterr, OUTCOME_REJECT, "fake", "no schema has what is asked for: %u", id);
+}
+
 #include <cmocka.h> /* last: it has a macro fail() */
 
 #define PATIENCE (20 * INSTANT_SECOND)
 #define KEPT_MAX 16
+#define IDS_MAX 2048
 #define USAGE(more)                                                                                            \
 	"{\"type\":\"record\",\"name\":\"Consume\",\"namespace\":\"drawdown\",\"fields\":["                    \
 	"{\"name\":\"customerId\",\"type\":\"string\"},{\"name\":\"currencyId\",\"type\":\"string\"},"         \
@@ -38,14 +46,15 @@ static const char usage_with_doc[] = USAGE(",{\"name\":\"doc\",\"type\":\"string
 static const char usage_without_doc[] = USAGE(",{\"name\":\"doc\",\"type\":\"string\"}");
 
 /* A record of schema `usage`, 1.5 credits, behind an id. */
-static struct text value_of(uint8_t id)
+static struct text value_of(unsigned id)
 {
-	static char values[256][64];
+	static char values[IDS_MAX][64];
 	static const char body[] = "\x08"
 				   "acme\x02t\x02k\x0c\x01\x5d\x3e\xf7\x98\x00";
 	char *value = values[id];
 
-	memset(value, 0, 4);
+	memset(value, 0, 3);
+	value[3] = (char)(id >> 8);
 	value[4] = (char)id;
 	memcpy(value + 5, body, sizeof body - 1);
 	return (struct text){value, 5 + sizeof body - 1};
@@ -56,12 +65,13 @@ struct world {
 	pthread_cond_t changed;
 	struct kept_schema kept[KEPT_MAX];
 	size_t kept_count;
-	const char *answers[256]; /* of the registry, by id; NULL: it knows none */
-	unsigned failures[256];	  /* so often before it answers */
+	const char *answers[IDS_MAX]; /* of the registry, by id; NULL: it knows none */
+	unsigned failures[IDS_MAX];   /* so often before it answers */
 	unsigned database_failures;
 	bool hangs, is_interrupted;
-	unsigned fetches[256], finds, wakes;
-	char story[512]; /* what was done, in order */
+	unsigned fetches[IDS_MAX], finds, wakes;
+	int64_t last_fetch_at, pauses[5]; /* before the n-th question; of those for one id alone */
+	char story[512];		  /* what was done, in order */
 };
 
 static struct world world;
@@ -123,6 +133,16 @@ static enum outcome fake_keep(void *self, struct schema_ref ref, struct text sch
 	return OUTCOME_OK;
 }
 
+/* The registry is asked for the n-th time, from 0. */
+static void note_pause(unsigned n)
+{
+	int64_t now = monotonic_now();
+
+	if (n < sizeof world.pauses / sizeof *world.pauses)
+		world.pauses[n] = now - world.last_fetch_at;
+	world.last_fetch_at = now;
+}
+
 static enum outcome fake_fetch(
 	void *self, uint32_t id, struct arena *arena, struct text *ret_schema, struct failure *reterr)
 {
@@ -130,7 +150,7 @@ static enum outcome fake_fetch(
 
 	(void)self, (void)arena;
 	pthread_mutex_lock(&world.mutex);
-	world.fetches[id]++;
+	note_pause(world.fetches[id]++);
 	tell("fetch", id);
 	pthread_cond_broadcast(&world.changed);
 	while (world.hangs && !world.is_interrupted)
@@ -139,7 +159,7 @@ static enum outcome fake_fetch(
 		world.failures[id] -= world.failures[id] > 0;
 		outcome = refuse(reterr, OUTCOME_RETRY, "planted");
 	} else if (!world.answers[id]) {
-		outcome = refuse(reterr, OUTCOME_REJECT, "no such schema");
+		outcome = refuse_id(reterr, id);
 	} else {
 		*ret_schema = text_of(world.answers[id]);
 	}
@@ -233,7 +253,7 @@ static void await_admission(struct text value, bool is_recovering)
 }
 
 /* NULL: it is an event. */
-static const char *reason_of(struct text value)
+static const struct defect *defect_of(struct text value)
 {
 	static struct defect defect;
 	struct event event;
@@ -242,7 +262,19 @@ static const char *reason_of(struct text value)
 	arena_init(&arena, 4096);
 	bool is_event = decode_event(schemas_decoder(schemas), &arena, value, &event, &defect);
 	arena_release(&arena);
-	return is_event ? NULL : defect.reason;
+	return is_event ? NULL : &defect;
+}
+
+static const char *reason_of(struct text value)
+{
+	const struct defect *defect = defect_of(value);
+	return defect ? defect->reason : NULL;
+}
+
+static const char *text_of_defect(struct text value)
+{
+	const struct defect *defect = defect_of(value);
+	return defect ? defect->text : "";
 }
 
 static uint64_t fingerprint_of(const char *schema)
@@ -328,6 +360,88 @@ static void a_fingerprint_stands_for_what_was_kept_for_it(void **state)
 	memcpy(framed + 10, value.data + 5, value.size - 5);
 	assert_true(schemas_admit(schemas, (struct text){framed, value.size + 5}, false));
 	assert_null(reason_of((struct text){framed, value.size + 5}));
+}
+
+/* How they are spread is tested with backoff_pause. */
+static void questions_that_fail_are_repeated_after_longer_and_longer_pauses(void **state)
+{
+	(void)state;
+	world.answers[1] = usage;
+	world.failures[1] = 4;
+	await_admission(value_of(1), false);
+	assert_int_equal(world.fetches[1], 5);
+	for (int i = 1; i < 5; i++)
+		assert_in_range(world.pauses[i], (50 << (i - 1)) * INSTANT_MILLISECOND, PATIENCE);
+}
+
+static void what_is_expected_is_asked_for_before_its_turn(void **state)
+{
+	(void)state;
+	world.answers[7] = usage;
+	schemas_expect(schemas, value_of(7), false);
+	pthread_mutex_lock(&world.mutex);
+	while (!world.wakes)
+		pthread_cond_wait(&world.changed, &world.mutex);
+	pthread_mutex_unlock(&world.mutex);
+	schemas_turn(schemas, false);
+	assert_true(schemas_admit(schemas, value_of(7), false));
+}
+
+/* Each partition's head may wait, beside all that was wanted ahead of its turn. */
+static void what_is_only_expected_takes_no_place_of_what_is_waited_for(void **state)
+{
+	(void)state;
+	const unsigned heads_at = LIBRARIAN_WANTED_MAX, kept = IDS_MAX - 1;
+
+	for (unsigned id = 0; id < IDS_MAX; id++)
+		world.failures[id] = UINT32_MAX;
+	world.kept[world.kept_count++] = (struct kept_schema){{SCHEMA_REF_ID, kept}, text_of(usage)};
+	for (unsigned id = 0; id < heads_at; id++)
+		schemas_expect(schemas, value_of(id), false);
+	for (unsigned id = heads_at; id < heads_at + BATCH_SPANS_MAX - 1; id++)
+		assert_false(schemas_admit(schemas, value_of(id), false));
+	await_admission(value_of(kept), false);
+	assert_null(reason_of(value_of(kept)));
+}
+
+static void each_refused_schema_is_told_once(void **state)
+{
+	(void)state;
+	static struct capture capture;
+	const char *line = "msg=\"no schema has what is asked for: ";
+	unsigned lines_count = 0;
+
+	log_configure(LOG_WARNING, false);
+	capture_begin(&capture);
+	for (int round = 0; round < 2; round++) {
+		await_admission(value_of(5), false);
+		await_admission(value_of(6), false);
+		schemas_begin_anew(schemas);
+	}
+	for (unsigned id = 100; id < 200; id++) /* nobody fills a log */
+		await_admission(value_of(id), false);
+	capture_end(&capture);
+	log_configure(LOG_ERROR + 1, false);
+	assert_int_equal(world.fetches[5], 2);
+	assert_int_equal(world.fetches[6], 2);
+	assert_int_equal(world.fetches[199], 1);
+	for (const char *at = strstr(capture.err, line); at; at = strstr(at + 1, line)) {
+		static const unsigned expected[] = {5, 6, 100, 101};
+		if (lines_count < sizeof expected / sizeof *expected)
+			assert_int_equal(strtoul(at + strlen(line), NULL, 10), expected[lines_count]);
+		lines_count++;
+	}
+	assert_int_equal(lines_count, 64);
+}
+
+static void a_dead_letter_says_why_its_schema_is_not_to_be_had(void **state)
+{
+	(void)state;
+	await_admission(value_of(5), false);
+	assert_string_equal(text_of_defect(value_of(5)), "no schema has what is asked for: 5");
+	schemas_begin_anew(schemas);
+	await_admission(value_of(5), true);
+	assert_string_equal(text_of_defect(value_of(5)), "no schema has the id 5");
 }
 
 static void a_failure_is_tried_again_and_holds_up_no_other(void **state)
@@ -462,6 +576,12 @@ int main(void)
 			what_nobody_knew_before_a_recovery_is_looked_for_again_in_it, begin, end),
 		cmocka_unit_test_setup_teardown(a_failure_is_tried_again_and_holds_up_no_other, begin, end),
 		cmocka_unit_test_setup_teardown(a_database_that_fails_is_tried_again, begin, end),
+		cmocka_unit_test_setup_teardown(
+			questions_that_fail_are_repeated_after_longer_and_longer_pauses, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_expected_is_asked_for_before_its_turn, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_only_expected_takes_no_place_of_what_is_waited_for, begin, end),
+		cmocka_unit_test_setup_teardown(each_refused_schema_is_told_once, begin, end),
+		cmocka_unit_test_setup_teardown(a_dead_letter_says_why_its_schema_is_not_to_be_had, begin, end),
 		cmocka_unit_test_setup_teardown(what_nobody_knows_is_asked_for_again_after_its_lifetime, begin, end),
 		cmocka_unit_test_setup_teardown(a_recovery_asks_no_registry_and_what_follows_does, begin, end),
 		cmocka_unit_test_setup_teardown(a_recovery_does_not_wait_for_a_registry_that_fails, begin, end),

@@ -144,18 +144,35 @@ static void what_nobody_knows_is_a_defect_until_it_is_forgotten(void **state)
 {
 	(void)state;
 	struct text value = confluent(7, body());
-	assert_true(decoder_learn_unknown(decoder, id_ref(7)));
+	assert_true(decoder_learn_unknown(decoder, id_ref(7), NULL));
 	assert_nothing_missing(value);
 	assert_defect(value, "unknown_schema", "no schema has the id 7");
 	assert_missing(confluent(8, body()), id_ref(8));
 	decoder_forget_unknown(decoder, id_ref(7));
 	assert_missing(value, id_ref(7));
-	assert_true(decoder_learn_unknown(decoder, id_ref(7)));
+	assert_true(decoder_learn_unknown(decoder, id_ref(7), "it is secret"));
+	assert_defect(value, "unknown_schema", "it is secret");
 	learn(id_ref(7), embedded("Consume"), "");
 	assert_decoded(value);
 	decoder_forget_unknown(decoder, id_ref(7));
-	assert_true(decoder_learn_unknown(decoder, id_ref(7)));
+	assert_true(decoder_learn_unknown(decoder, id_ref(7), NULL));
 	assert_decoded(value);
+}
+
+/* In the middle of a character too. */
+static void a_reason_that_is_too_long_is_cut_where_a_character_ends(void **state)
+{
+	(void)state;
+	char why[2 * DECODER_WHY_SIZE] = "x", expected[DECODER_WHY_SIZE] = "x";
+	for (size_t at = 1; at + 2 < sizeof why; at += 2)
+		memcpy(why + at, "\xc3\xa4", 2);
+	memcpy(expected, why, DECODER_WHY_SIZE - 1);
+	assert_true(decoder_learn_unknown(decoder, id_ref(7), why));
+	assert_defect(confluent(7, body()), "unknown_schema", expected);
+	assert_true(decoder_learn_unknown(decoder, id_ref(8), why + 1));
+	memcpy(expected, why + 1, DECODER_WHY_SIZE - 2);
+	expected[DECODER_WHY_SIZE - 2] = '\0';
+	assert_defect(confluent(8, body()), "unknown_schema", expected);
 }
 
 #define NOT_JSON "the schema is not JSON, or nested deeper than 64 levels"
@@ -258,7 +275,7 @@ static void a_learnt_schema_has_its_fingerprint_too(void **state)
 	(void)state;
 	struct text schema = SCHEMA("\"name\":\"com.acme.Consume\"", DECIMAL(12)), value = by_fingerprint(schema);
 	assert_missing(value, fingerprint_ref(fingerprint_of(schema)));
-	assert_true(decoder_learn_unknown(decoder, fingerprint_ref(fingerprint_of(schema))));
+	assert_true(decoder_learn_unknown(decoder, fingerprint_ref(fingerprint_of(schema)), NULL));
 	learn(id_ref(1), schema, "");
 	assert_decoded(value);
 	learn(id_ref(2), SCHEMA("\"doc\":\"the same\",\"name\":\"com.acme.Consume\"", DECIMAL(12)), "");
@@ -313,43 +330,66 @@ static void the_tables_are_bounded(void **state)
 {
 	(void)state;
 	for (uint64_t id = 0; id < DECODER_UNKNOWN_MAX; id++)
-		assert_true(decoder_learn_unknown(decoder, id_ref(id)));
-	assert_false(decoder_learn_unknown(decoder, id_ref(DECODER_UNKNOWN_MAX)));
+		assert_true(decoder_learn_unknown(decoder, id_ref(id), NULL));
+	assert_false(decoder_learn_unknown(decoder, id_ref(DECODER_UNKNOWN_MAX), NULL));
 	for (uint64_t id = 0; id < DECODER_SCHEMAS_MAX; id++)
 		learn(id_ref(id), embedded("Consume"), "");
 	char why[DECODER_WHY_SIZE];
 	assert_false(decoder_learn(decoder, id_ref(DECODER_SCHEMAS_MAX), embedded("Consume"), why));
 	assert_decoded(confluent(DECODER_SCHEMAS_MAX - 1, body()));
 	/* what became known has made room again */
-	assert_true(decoder_learn_unknown(decoder, id_ref(UINT32_MAX)));
+	assert_true(decoder_learn_unknown(decoder, id_ref(UINT32_MAX), NULL));
 	for (uint64_t id = 0; id < DECODER_SCHEMAS_MAX; id++)
 		assert_nothing_missing(confluent((uint32_t)id, body()));
+}
+
+/* Another one for each number, in the same place: the one before is gone. */
+static struct text large_schema(unsigned number)
+{
+	static char schema[DECODER_SCHEMA_SIZE_MAX];
+	int size = snprintf(schema, sizeof schema,
+		"{\"type\":\"record\",\"name\":\"n%u.Consume\",\"fields\":[" FIELDS AMOUNT("\"int\""), number);
+	for (int i = 0; i < 480; i++)
+		size += snprintf(
+			schema + size, sizeof schema - (size_t)size, ",{\"name\":\"f%0500d\",\"type\":\"int\"}", i);
+	size += snprintf(schema + size, sizeof schema - (size_t)size, "]}");
+	assert_true((size_t)size < sizeof schema);
+	return (struct text){schema, (size_t)size};
 }
 
 /* A large schema is learnt, but not any number of them. */
 static void the_memory_is_bounded(void **state)
 {
 	(void)state;
-	struct buffer buffer;
-	buffer_init(&buffer, &arena);
-	buffer_put_text(&buffer, TEXT_LITERAL("{\"type\":\"record\",\"name\":\"Consume\",\"fields\":[" FIELDS));
-	for (int i = 0; i < 480; i++)
-		buffer_put_text(&buffer, arena_format(&arena, "{\"name\":\"f%0500d\",\"type\":\"int\"},", i));
-	buffer_put_text(&buffer, TEXT_LITERAL(AMOUNT("\"int\"") "]}"));
-	struct text schema = buffer_finish(&buffer);
-	uint64_t id = 0;
-	while (decoder_learn(decoder, id_ref(id), schema, NULL))
+	unsigned id = 0;
+	while (decoder_learn(decoder, id_ref(id), large_schema(id), NULL))
 		id++;
 	assert_in_range(id, 10, DECODER_SCHEMAS_MAX - 1);
-	assert_missing(confluent((uint32_t)id, body()), id_ref(id));
-	assert_nothing_missing(confluent((uint32_t)id - 1, body()));
+	assert_missing(confluent(id, body()), id_ref(id));
+	assert_nothing_missing(confluent(id - 1, body()));
+	/* the same text takes no more, as when a database gives it by its fingerprint and by its id */
+	assert_true(decoder_learn(decoder, id_ref(id), large_schema(0), NULL));
+	assert_nothing_missing(confluent(id, body()));
+}
+
+/* A fingerprint that is not its own makes nothing else of the same text. */
+static void a_text_that_was_refused_for_a_fingerprint_is_learnt_for_others(void **state)
+{
+	(void)state;
+	struct text schema = SCHEMA("\"name\":\"com.acme.Consume\"", DECIMAL(12));
+	const char *why = "the schema that was given for this fingerprint has another";
+	learn(fingerprint_ref(7), schema, why);
+	learn(id_ref(1), schema, "");
+	learn(fingerprint_ref(8), schema, why);
+	assert_decoded(confluent(1, short_body()));
+	assert_defect(TEXT_LITERAL("\xc3\x01\x08\0\0\0\0\0\0\0"), "unusable_schema", why);
 }
 
 static void forgetting_leaves_the_others(void **state)
 {
 	(void)state;
 	for (uint64_t id = 0; id < DECODER_UNKNOWN_MAX; id++)
-		assert_true(decoder_learn_unknown(decoder, fingerprint_ref(id * id * 7919)));
+		assert_true(decoder_learn_unknown(decoder, fingerprint_ref(id * id * 7919), NULL));
 	for (uint64_t id = 0; id < DECODER_UNKNOWN_MAX; id += 3)
 		decoder_forget_unknown(decoder, fingerprint_ref(id * id * 7919));
 	for (uint64_t id = 0; id < DECODER_UNKNOWN_MAX; id++) {
@@ -378,6 +418,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(outputs_are_learnt_to_be_printed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_tables_are_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_memory_is_bounded, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_text_that_was_refused_for_a_fingerprint_is_learnt_for_others, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_reason_that_is_too_long_is_cut_where_a_character_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(forgetting_leaves_the_others, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

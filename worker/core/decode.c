@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "avro_cursor.h"
 #include "avro_files.h"
@@ -19,8 +20,9 @@
 struct decoder {
 	struct decode_table table;
 	struct readers readers;
-	struct known_schema *schemas[DECODER_SCHEMAS_MAX]; /* the learnt ones */
+	struct known_schema *schemas[DECODER_SCHEMAS_MAX]; /* the learnt ones, each text once */
 	size_t schemas_count;
+	size_t learnt_count; /* references */
 	size_t unknown_count;
 	size_t memory_size;
 	size_t embedded_count;
@@ -46,7 +48,7 @@ static void add_embedded(struct decoder *decoder, const struct avro_file *file)
 		die(file->name, known->why);
 	if (known->plan)
 		decoder->readers.of_kind[known->kind] = known->schema;
-	decode_table_put(&decoder->table, fingerprint_ref(known->fingerprint), known);
+	decode_table_put(&decoder->table, (struct decode_slot){fingerprint_ref(known->fingerprint), known, NULL});
 }
 
 struct decoder *decoder_new(void)
@@ -69,6 +71,8 @@ void decoder_free(struct decoder *decoder)
 		known_schema_release(decoder->schemas[i]);
 		free(decoder->schemas[i]);
 	}
+	for (size_t i = 0; i < DECODE_TABLE_SIZE; i++)
+		free(decoder->table.slots[i].why);
 	free(decoder);
 }
 
@@ -81,9 +85,11 @@ static void tell_why(const struct known_schema *known, char *ret_why)
 static void add_reference(struct decoder *decoder, struct schema_ref ref, const struct known_schema *known)
 {
 	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
-	if (slot && !slot->schema)
+	if (slot && !slot->schema) {
 		decoder->unknown_count--;
-	decode_table_put(&decoder->table, ref, known);
+		free(slot->why);
+	}
+	decode_table_put(&decoder->table, (struct decode_slot){ref, known, NULL});
 }
 
 /* Avro's fingerprint says nothing of logical types and aliases, so it may stand for several schemas: the first that is
@@ -96,6 +102,37 @@ static void add_fingerprint(struct decoder *decoder, const struct known_schema *
 		add_reference(decoder, ref, known);
 }
 
+/* What was made of the same text, if it may stand for the reference too. */
+static const struct known_schema *find_same_text(
+	const struct decoder *decoder, struct schema_ref ref, struct hash128 text_hash)
+{
+	for (size_t i = 0; i < decoder->schemas_count; i++) {
+		const struct known_schema *known = decoder->schemas[i];
+		if (known->schema && hash128_equal(known->text_hash, text_hash) &&
+			(ref.kind == SCHEMA_REF_ID || ref.value == known->fingerprint))
+			return known;
+	}
+	return NULL;
+}
+
+/* NULL: there is no room. */
+static const struct known_schema *make_known(
+	struct decoder *decoder, struct schema_ref ref, struct text schema, struct hash128 text_hash)
+{
+	if (decoder->memory_size > DECODER_MEMORY_SIZE_MAX)
+		return NULL;
+	struct known_schema *known = calloc(1, sizeof *known);
+	if (!known)
+		abort();
+	known_schema_init(known, schema, &decoder->readers);
+	if (known->schema && ref.kind == SCHEMA_REF_FINGERPRINT && ref.value != known->fingerprint)
+		known_schema_refuse(known, "the schema that was given for this fingerprint has another");
+	known->text_hash = text_hash;
+	decoder->schemas[decoder->schemas_count++] = known;
+	decoder->memory_size += known->arena.used_size;
+	return known;
+}
+
 bool decoder_learn(struct decoder *decoder, struct schema_ref ref, struct text schema, char *ret_why)
 {
 	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
@@ -103,16 +140,15 @@ bool decoder_learn(struct decoder *decoder, struct schema_ref ref, struct text s
 		tell_why(slot->schema, ret_why);
 		return true;
 	}
-	if (decoder->schemas_count == DECODER_SCHEMAS_MAX || decoder->memory_size > DECODER_MEMORY_SIZE_MAX)
+	if (decoder->learnt_count == DECODER_SCHEMAS_MAX)
 		return false;
-	struct known_schema *known = calloc(1, sizeof *known);
+	struct hash128 text_hash = hash128_of(&schema, 1);
+	const struct known_schema *known = find_same_text(decoder, ref, text_hash);
 	if (!known)
-		abort();
-	known_schema_init(known, schema, &decoder->readers);
-	if (known->schema && ref.kind == SCHEMA_REF_FINGERPRINT && ref.value != known->fingerprint)
-		known_schema_refuse(known, "the schema that was given for this fingerprint has another");
-	decoder->schemas[decoder->schemas_count++] = known;
-	decoder->memory_size += known->arena.used_size;
+		known = make_known(decoder, ref, schema, text_hash);
+	if (!known)
+		return false;
+	decoder->learnt_count++;
 	add_reference(decoder, ref, known);
 	if (known->schema)
 		add_fingerprint(decoder, known);
@@ -120,14 +156,25 @@ bool decoder_learn(struct decoder *decoder, struct schema_ref ref, struct text s
 	return true;
 }
 
-bool decoder_learn_unknown(struct decoder *decoder, struct schema_ref ref)
+/* Cut where it is too long, but not within a character. */
+static char *copy_why(const char *why)
+{
+	char *copy = why ? strndup(why, DECODER_WHY_SIZE - 1) : NULL;
+	if (why && !copy)
+		abort();
+	for (size_t size = copy ? strlen(copy) : 0; size && !text_is_printable((struct text){copy, size}, NULL);)
+		copy[--size] = '\0';
+	return copy;
+}
+
+bool decoder_learn_unknown(struct decoder *decoder, struct schema_ref ref, const char *why)
 {
 	if (decode_table_find(&decoder->table, ref))
 		return true;
 	if (decoder->unknown_count == DECODER_UNKNOWN_MAX)
 		return false;
 	decoder->unknown_count++;
-	decode_table_put(&decoder->table, ref, NULL);
+	decode_table_put(&decoder->table, (struct decode_slot){ref, NULL, copy_why(why)});
 	return true;
 }
 
@@ -136,6 +183,7 @@ void decoder_forget_unknown(struct decoder *decoder, struct schema_ref ref)
 	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
 	if (!slot || slot->schema)
 		return;
+	free(slot->why);
 	decode_table_remove(&decoder->table, ref);
 	decoder->unknown_count--;
 }
@@ -210,7 +258,9 @@ static const struct known_schema *find_schema(
 	const struct decode_slot *slot = decode_table_find(&decoder->table, ref);
 	if (slot && slot->schema)
 		return slot->schema;
-	if (framing == FRAMING_CONFLUENT)
+	if (slot && slot->why)
+		(void)defect_fill(ret_defect, "unknown_schema", "%s", slot->why);
+	else if (framing == FRAMING_CONFLUENT)
 		(void)defect_fill(
 			ret_defect, "unknown_schema", "no schema has the id %llu", (unsigned long long)ref.value);
 	else

@@ -9,10 +9,12 @@
 #include "avro_plan.h"
 #include "avro_schema.h"
 #include "drawdown/event.h"
+#include "drawdown/hash.h"
 
 /* Its memory is its own, so that an unusable one leaves nothing but the reason. */
 struct known_schema {
 	struct arena arena;
+	struct hash128 text_hash;    /* the decoder's, of the text that it was made from */
 	const struct schema *schema; /* NULL: not even a schema */
 	uint64_t fingerprint;	     /* of the canonical form */
 	enum event_kind kind;

@@ -30,15 +30,15 @@ const struct decode_slot *decode_table_find(const struct decode_table *table, st
 	return slot->ref.kind == SCHEMA_REF_NONE ? NULL : slot;
 }
 
-void decode_table_put(struct decode_table *table, struct schema_ref ref, const struct known_schema *schema)
+void decode_table_put(struct decode_table *table, struct decode_slot slot)
 {
-	assert(ref.kind != SCHEMA_REF_NONE);
-	struct decode_slot *slot = &table->slots[search(table, ref)];
-	if (slot->ref.kind == SCHEMA_REF_NONE) {
+	assert(slot.ref.kind != SCHEMA_REF_NONE);
+	struct decode_slot *at = &table->slots[search(table, slot.ref)];
+	if (at->ref.kind == SCHEMA_REF_NONE) {
 		assert(table->count < DECODE_TABLE_SIZE / 2);
 		table->count++;
 	}
-	*slot = (struct decode_slot){ref, schema};
+	*at = slot;
 }
 
 /* What stands behind the hole and could not be found across it moves into it. */

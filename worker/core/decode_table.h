@@ -16,6 +16,7 @@ struct known_schema;
 struct decode_slot {
 	struct schema_ref ref;		   /* kind NONE: an empty slot */
 	const struct known_schema *schema; /* NULL: nobody knows it */
+	char *why;			   /* nobody does; the decoder's; NULL: not said */
 };
 
 struct decode_table {
@@ -26,7 +27,7 @@ struct decode_table {
 /* NULL where the reference was never put. */
 const struct decode_slot *decode_table_find(const struct decode_table *table, struct schema_ref ref);
 /* Adds or replaces. The caller keeps the count below half of the size. */
-void decode_table_put(struct decode_table *table, struct schema_ref ref, const struct known_schema *schema);
+void decode_table_put(struct decode_table *table, struct decode_slot slot);
 /* The reference is in the table. */
 void decode_table_remove(struct decode_table *table, struct schema_ref ref);
 

@@ -3,10 +3,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "drawdown/backoff.h"
 #include "drawdown/instant.h"
 #include "drawdown/log.h"
 #include "drawdown/schema_text.h"
@@ -17,6 +18,7 @@
 #define PAUSE_FIRST (100 * INSTANT_MILLISECOND)
 #define PAUSE_MAX (10 * INSTANT_SECOND)
 #define LOG_INTERVAL (30 * INSTANT_SECOND)
+#define TOLD_MAX 64 /* refusals; so many in LOG_INTERVAL at most */
 
 enum slip_state {
 	SLIP_NEW,     /* to be looked for in the database */
@@ -41,6 +43,12 @@ struct patience {
 	int64_t logged_at;
 };
 
+/* A schema whose refusal is in the log. */
+struct told {
+	struct schema_ref ref;
+	int64_t at; /* monotonic; 0: none */
+};
+
 struct librarian {
 	const struct library *library;
 	void (*wake)(void *self);
@@ -56,15 +64,21 @@ struct librarian {
 	size_t findings_first, findings_count, texts_count;
 	/* the thread's own */
 	struct patience database, registry;
-	int64_t refused_logged_at;
+	struct told told[TOLD_MAX]; /* a ring */
+	size_t told_next;
 };
 
 /* ---- the desk: any thread ---- */
 
+static bool is_same(struct schema_ref a, struct schema_ref b)
+{
+	return a.kind == b.kind && a.value == b.value;
+}
+
 static struct slip *find_slip(struct librarian *librarian, struct schema_ref ref)
 {
 	for (size_t i = 0; i < librarian->slips_count; i++)
-		if (librarian->slips[i].ref.kind == ref.kind && librarian->slips[i].ref.value == ref.value)
+		if (is_same(librarian->slips[i].ref, ref))
 			return &librarian->slips[i];
 	return NULL;
 }
@@ -78,8 +92,7 @@ static void remove_slip(struct librarian *librarian, struct slip *slip)
 static bool is_found(const struct librarian *librarian, struct schema_ref ref)
 {
 	for (size_t i = 0; i < librarian->findings_count; i++) {
-		const struct finding *finding = &librarian->findings[(librarian->findings_first + i) % FINDINGS_MAX];
-		if (finding->ref.kind == ref.kind && finding->ref.value == ref.value)
+		if (is_same(librarian->findings[(librarian->findings_first + i) % FINDINGS_MAX].ref, ref))
 			return true;
 	}
 	return false;
@@ -160,6 +173,7 @@ void finding_release(struct finding *finding)
 
 	free(schema.owned);
 	free(fingerprint_schema.owned);
+	free(finding->why);
 }
 
 /* The slip has served. The mutex is held. */
@@ -179,10 +193,7 @@ static void hand_over(struct librarian *librarian, const struct finding *finding
 
 static int64_t pause_after(unsigned failures_count)
 {
-	int64_t pause = failures_count < 8 ? PAUSE_FIRST << (failures_count - 1) : PAUSE_MAX;
-	if (pause > PAUSE_MAX)
-		pause = PAUSE_MAX;
-	return pause / 2 + randombytes_uniform((uint32_t)(pause / 2) + 1);
+	return backoff_pause(PAUSE_FIRST, PAUSE_MAX, failures_count);
 }
 
 /* The mutex is held. */
@@ -208,14 +219,19 @@ static void note_success(struct patience *patience, const char *whose)
 	*patience = (struct patience){.logged_at = patience->logged_at};
 }
 
-/* Each of its records is a dead letter that says as much. */
-static void note_refusal(struct librarian *librarian, const struct failure *failure)
+/* Once a schema: it will be asked for again, and each of its records is a dead letter that says as much. */
+static void note_refusal(struct librarian *librarian, struct schema_ref ref, const struct failure *failure)
 {
+	struct told *oldest = &librarian->told[librarian->told_next];
 	int64_t now = monotonic_now();
 
-	if (librarian->refused_logged_at && now - librarian->refused_logged_at < LOG_INTERVAL)
+	for (size_t i = 0; i < TOLD_MAX; i++)
+		if (is_same(librarian->told[i].ref, ref))
+			return;
+	if (oldest->at && now - oldest->at < LOG_INTERVAL)
 		return;
-	librarian->refused_logged_at = now;
+	*oldest = (struct told){ref, now};
+	librarian->told_next = (librarian->told_next + 1) % TOLD_MAX;
 	log_failure(LOG_WARNING, failure);
 }
 
@@ -270,8 +286,10 @@ static void ask_registry(struct librarian *librarian, struct slip *slip, struct 
 	pthread_mutex_lock(&librarian->mutex);
 	if (outcome == OUTCOME_OK || outcome == OUTCOME_REJECT) {
 		note_success(&librarian->registry, "the registry");
-		if (outcome == OUTCOME_REJECT)
-			note_refusal(librarian, &failure);
+		if (outcome == OUTCOME_REJECT) {
+			note_refusal(librarian, finding.ref, &failure);
+			finding.why = strdup(failure.text);
+		}
 		hand_over(librarian, &finding);
 		return;
 	}

@@ -2,10 +2,10 @@
 #include "drawdown/registry.h"
 
 #include <assert.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "drawdown/backoff.h"
 #include "drawdown/instant.h"
 #include "drawdown/json_print.h"
 #include "drawdown/metrics.h"
@@ -14,7 +14,8 @@
 
 #define WHERE "registry.ask"
 #define PATH_SIZE 4096
-#define PAUSE_FIRST (100 * INSTANT_MILLISECOND) /* doubles */
+#define PAUSE_FIRST (100 * INSTANT_MILLISECOND)
+#define PAUSE_MAX (10 * INSTANT_SECOND)
 
 /* Of Confluent's interface: no such subject, version, schema. */
 #define ERROR_NO_SUBJECT 40401
@@ -116,10 +117,9 @@ static enum outcome conclude(const struct registry *registry, const char *path, 
 	return OUTCOME_FATAL;
 }
 
-static void pause_before_retry(unsigned attempt)
+static void pause_before_retry(unsigned failures_count)
 {
-	uint32_t pause = (uint32_t)(PAUSE_FIRST << (attempt < 6 ? attempt : 6));
-	pause = pause / 2 + randombytes_uniform(pause / 2 + 1);
+	int64_t pause = backoff_pause(PAUSE_FIRST, PAUSE_MAX, failures_count);
 	const struct timespec time = {
 		.tv_sec = pause / INSTANT_SECOND,
 		.tv_nsec = pause % INSTANT_SECOND * 1000,
@@ -131,14 +131,14 @@ static void pause_before_retry(unsigned attempt)
 static enum outcome ask(struct registry *registry, const char *method, const char *path, struct text body,
 	struct registry_reply *ret_reply, struct failure *reterr)
 {
-	for (unsigned attempt = 0;; attempt++) {
+	for (unsigned attempt = 1;; attempt++) {
 		enum outcome outcome =
 			registry_http_ask(registry->http, method, path, body, &registry->scratch, ret_reply, reterr);
 		if (outcome == OUTCOME_OK)
 			outcome = judge(registry, method, path, ret_reply, reterr);
 		if (outcome != OUTCOME_OK)
 			metrics_count_registry(outcome);
-		if (outcome != OUTCOME_RETRY || attempt + 1 == registry->attempts)
+		if (outcome != OUTCOME_RETRY || attempt == registry->attempts)
 			return outcome;
 		pause_before_retry(attempt);
 	}

@@ -84,7 +84,7 @@ void schema_finder_prepare(struct schema_finder *finder, struct text value)
 	enum outcome outcome = find(finder, ref, &arena, &schema, &failure);
 	bool is_learnt = outcome == OUTCOME_OK && schema.data && decoder_learn(finder->decoder, ref, schema, NULL);
 	if (!is_learnt)
-		(void)decoder_learn_unknown(finder->decoder, ref);
+		(void)decoder_learn_unknown(finder->decoder, ref, outcome == OUTCOME_OK ? NULL : failure.text);
 	if (outcome != OUTCOME_OK)
 		tell(finder, &failure);
 	arena_release(&arena);

@@ -41,13 +41,13 @@ static void forget_oldest(struct schemas *schemas)
 	schemas->unknown_count--;
 }
 
-static void learn_unknown(struct schemas *schemas, struct schema_ref ref)
+static void learn_unknown(struct schemas *schemas, struct schema_ref ref, const char *why)
 {
 	if (schemas->unknown_count == DECODER_UNKNOWN_MAX)
 		forget_oldest(schemas);
 	size_t at = (schemas->unknown_first + schemas->unknown_count++) % DECODER_UNKNOWN_MAX;
 	schemas->unknown[at] = (struct unknown){ref, monotonic_now() + schemas->config->registry_unknown_lifetime};
-	(void)decoder_learn_unknown(schemas->decoder, ref);
+	(void)decoder_learn_unknown(schemas->decoder, ref, why);
 	metrics_count(COUNTER_SCHEMAS_UNKNOWN, 1);
 }
 
@@ -94,15 +94,17 @@ static bool learn(struct schemas *schemas, struct schema_ref ref, struct text sc
 
 static void take(struct schemas *schemas, const struct finding *finding)
 {
-	bool is_learnt = false;
+	const char *why = finding->why;
 
 	/* Where its fingerprint stands for another schema, that one is learnt first, and stays. */
 	if (finding->fingerprint.kind != SCHEMA_REF_NONE && !text_equal(finding->fingerprint_schema, finding->schema))
 		(void)learn(schemas, finding->fingerprint, finding->fingerprint_schema);
-	if (finding->schema.data)
-		is_learnt = learn(schemas, finding->ref, finding->schema);
-	if (!is_learnt)
-		learn_unknown(schemas, finding->ref);
+	if (finding->schema.data) {
+		if (learn(schemas, finding->ref, finding->schema))
+			return;
+		why = "the worker has no room for another schema";
+	}
+	learn_unknown(schemas, finding->ref, why);
 }
 
 static enum outcome learn_kept(struct schemas *schemas, struct failure *reterr)
@@ -207,8 +209,8 @@ bool schemas_admit(struct schemas *schemas, struct text value, bool is_recoverin
 
 void schemas_expect(struct schemas *schemas, struct text value, bool is_recovering)
 {
-	/* each pair of partitions has room for the one that it waits for */
-	if (librarian_wanted(schemas->librarian) < LIBRARIAN_WANTED_MAX - BATCH_SPANS_MAX / INPUT_COUNT)
+	/* each partition has room for the one that it waits for */
+	if (librarian_wanted(schemas->librarian) < LIBRARIAN_WANTED_MAX - BATCH_SPANS_MAX)
 		(void)schemas_admit(schemas, value, is_recovering);
 }
 
