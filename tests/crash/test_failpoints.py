@@ -148,7 +148,8 @@ def test_every_fault_between_the_two_halves_of_a_partition_s_beginning(install, 
         subject.end()
 
 
-def test_nothing_is_seen_of_messages_that_are_in_the_log_when_the_worker_dies(shared, subject):
+def test_nothing_is_seen_of_messages_that_are_in_the_log_when_the_worker_dies(install):
+    subject = Subject(install(OPTIONS, program=PROGRAM), 1).begin()  # the only member: nobody else publishes
     client = subject.installation.client
     subject.settle()  # or what came before may still be on its way to the ledger
     end, seen = sum(client.ends("ledger").values()), len(client.read("ledger"))
@@ -161,7 +162,6 @@ def test_nothing_is_seen_of_messages_that_are_in_the_log_when_the_worker_dies(sh
     subject.worker.start(ready=False)
     subject.settle()
     subject.audit()
-    shared.append(subject)
 
 
 def symbols(program):
