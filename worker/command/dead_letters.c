@@ -16,8 +16,9 @@ const char *dead_letters_topic(const struct config *config, const char *name)
 	return strcmp(name, "commands") == 0 ? config->input_topics[INPUT_COMMANDS] : name;
 }
 
-bool dead_letters_take_texts(struct dead_letters *letters, const struct filter_texts *texts, int *ret_exit_code)
+static bool take_texts(struct dead_letters *letters, int *ret_exit_code)
 {
+	const struct filter_texts *texts = &letters->texts;
 	struct letter_filter *filter = &letters->filter;
 
 	if (texts->topic)
@@ -31,6 +32,23 @@ bool dead_letters_take_texts(struct dead_letters *letters, const struct filter_t
 		}
 	}
 	return true;
+}
+
+int dead_letters_command(struct dead_letters *letters, struct options *options, int argc, char **argv,
+	dead_letters_run *run, void *context)
+{
+	struct config config;
+	int exit_code;
+
+	if (!options_parse(options, argc, argv, &exit_code) || !options_load_config(options, &config, &exit_code))
+		return exit_code;
+	letters->options = options;
+	letters->config = &config;
+	letters->judge.topics = (const char *const *)config.input_topics;
+	if (take_texts(letters, &exit_code))
+		exit_code = run(context);
+	config_release(&config);
+	return exit_code;
 }
 
 /* ---- the topic ---- */
@@ -59,6 +77,16 @@ enum outcome dead_letters_each(struct dead_letters *letters, letters_take *take,
 	enum outcome outcome =
 		letters_each(&letters->reader, &letters->filter, &letters->progress, take, context, reterr);
 	progress_end(&letters->progress);
+	return outcome;
+}
+
+enum outcome dead_letters_read(struct dead_letters *letters, letters_take *take, void *context, struct failure *reterr)
+{
+	enum outcome outcome = dead_letters_open(letters, reterr);
+
+	if (outcome == OUTCOME_OK)
+		outcome = dead_letters_each(letters, take, context, reterr);
+	dead_letters_close(letters);
 	return outcome;
 }
 

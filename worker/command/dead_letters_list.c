@@ -83,8 +83,9 @@ static void print_summary(const struct list *list)
 	json_line(&json);
 }
 
-static int run(struct list *list)
+static int run(void *context)
 {
+	struct list *list = context;
 	static const struct table_column columns[] = {
 		{"LETTER", false},
 		{"RECORD OF", false},
@@ -96,15 +97,12 @@ static int run(struct list *list)
 	};
 	bool has_table = !list->is_summary && !list->letters.options->json;
 	struct failure failure;
-	enum outcome outcome = dead_letters_open(&list->letters, &failure);
 
 	if (has_table)
 		table_begin(&list->table, stdout, columns, sizeof columns / sizeof *columns);
-	if (outcome == OUTCOME_OK)
-		outcome = dead_letters_each(&list->letters, take, list, &failure);
+	enum outcome outcome = dead_letters_read(&list->letters, take, list, &failure);
 	if (has_table && (outcome == OUTCOME_OK || list->shown))
 		table_end(&list->table);
-	dead_letters_close(&list->letters);
 	if (outcome != OUTCOME_OK)
 		return options_failed(list->letters.options, &failure);
 	if (list->is_summary)
@@ -118,11 +116,10 @@ static int run(struct list *list)
 int command_dead_letters_list(int argc, char **argv)
 {
 	struct list list = {.letters.filter = LETTER_FILTER_ALL, .limit = LIMIT_STANDARD};
-	struct filter_texts texts = {0};
 	const struct command_option table[] = {
 		{"summary", NULL, "only how many of which reason are in which state", .flag = &list.is_summary},
 		{"state", "STATE", "only these", .text = &list.state, .choices = letter_state_names},
-		FILTER_OPTIONS(list.letters.filter, texts),
+		FILTER_OPTIONS(list.letters),
 		{"limit", "N", "list at most so many (50)", .integer = &list.limit, .min = 1, .max = INT64_MAX},
 	};
 	struct options options = {
@@ -145,16 +142,6 @@ int command_dead_letters_list(int argc, char **argv)
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};
-	struct config config;
-	int exit_code;
 
-	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))
-		return exit_code;
-	list.letters.options = &options;
-	list.letters.config = &config;
-	list.letters.judge.topics = (const char *const *)config.input_topics;
-	if (dead_letters_take_texts(&list.letters, &texts, &exit_code))
-		exit_code = run(&list);
-	config_release(&config);
-	return exit_code;
+	return dead_letters_command(&list.letters, &options, argc, argv, run, &list);
 }

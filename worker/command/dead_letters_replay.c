@@ -354,7 +354,7 @@ static enum outcome replay_all(struct replay *replay)
 	return outcome == OUTCOME_OK ? commit(replay) : outcome;
 }
 
-static int run(struct replay *replay)
+static int execute(struct replay *replay)
 {
 	struct failure failure = {0};
 
@@ -380,29 +380,25 @@ static bool is_output(const struct config *config, const char *topic)
 	return false;
 }
 
-static int prepare_and_run(struct replay *replay, const struct filter_texts *texts)
+static int run(void *context)
 {
-	int exit_code;
+	struct replay *replay = context;
 
-	if (!dead_letters_take_texts(&replay->letters, texts, &exit_code))
-		return exit_code;
 	if (replay->to) {
 		replay->to = dead_letters_topic(replay->letters.config, replay->to);
 		if (is_output(replay->letters.config, replay->to))
 			return options_error(replay->letters.options, "--to names %s, which is an output", replay->to);
-	} else {
-		replay->letters.judge.topics = (const char *const *)replay->letters.config->input_topics;
+		replay->letters.judge.topics = NULL;
 	}
-	return run(replay);
+	return execute(replay);
 }
 
 int command_dead_letters_replay(int argc, char **argv)
 {
 	struct replay replay = {.letters.filter = LETTER_FILTER_ALL};
-	struct filter_texts texts = {0};
 	const struct command_option table[] = {
 		{"execute", NULL, "do it; without this: only say what would be done", .flag = &replay.executes},
-		FILTER_OPTIONS(replay.letters.filter, texts),
+		FILTER_OPTIONS(replay.letters),
 		{"unreadable", NULL, "also those that would be dead letters again", .flag = &replay.takes_unreadable},
 		{"again", NULL, "also those that were replayed before", .flag = &replay.letters.judge.ignores_replayed},
 		{"too-old", NULL, "also those first tried longer ago than dedupe.window",
@@ -429,14 +425,6 @@ int command_dead_letters_replay(int argc, char **argv)
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};
-	struct config config;
-	int exit_code;
 
-	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))
-		return exit_code;
-	replay.letters.options = &options;
-	replay.letters.config = &config;
-	exit_code = prepare_and_run(&replay, &texts);
-	config_release(&config);
-	return exit_code;
+	return dead_letters_command(&replay.letters, &options, argc, argv, run, &replay);
 }

@@ -183,14 +183,12 @@ static int report_missing(const struct show *show)
 		(long long)place->offset, show->letters.config->output_topics[OUTPUT_DEAD_LETTERS]);
 }
 
-static int run(struct show *show)
+static int run(void *context)
 {
+	struct show *show = context;
 	struct failure failure;
-	enum outcome outcome = dead_letters_open(&show->letters, &failure);
 
-	if (outcome == OUTCOME_OK)
-		outcome = dead_letters_each(&show->letters, take, show, &failure);
-	dead_letters_close(&show->letters);
+	enum outcome outcome = dead_letters_read(&show->letters, take, show, &failure);
 	if (outcome != OUTCOME_OK)
 		return options_failed(show->letters.options, &failure);
 	if (!show->is_found)
@@ -202,13 +200,13 @@ static int run(struct show *show)
 
 int command_dead_letters_show(int argc, char **argv)
 {
-	struct show show = {.letters.filter = LETTER_FILTER_ALL};
-	const char *place = NULL;
+	struct show show = {.letters = {.filter = LETTER_FILTER_ALL, .texts.letters.count = 1}};
 	const struct command_option table[] = {
 		{"raw", NULL, "only the value's bytes, as they are", .flag = &show.is_raw},
 	};
 	const struct command_argument arguments[] = {
-		{"LETTER", "partition and offset, as `list` names it: 3/42", .text = &place},
+		{"LETTER", "partition and offset, as `list` names it: 3/42",
+			.text = &show.letters.texts.letters.values[0]},
 	};
 	struct options options = {
 		.command = "dead-letters show",
@@ -221,17 +219,6 @@ int command_dead_letters_show(int argc, char **argv)
 		.config_needs = CONFIG_NEEDS_KAFKA,
 		.prints_data = true,
 	};
-	struct config config;
-	int exit_code;
 
-	if (!options_parse(&options, argc, argv, &exit_code) || !options_load_config(&options, &config, &exit_code))
-		return exit_code;
-	show.letters.options = &options;
-	show.letters.config = &config;
-	show.letters.judge.topics = (const char *const *)config.input_topics;
-	const struct filter_texts texts = {.letters = {.values = {place}, .count = 1}};
-	if (dead_letters_take_texts(&show.letters, &texts, &exit_code))
-		exit_code = run(&show);
-	config_release(&config);
-	return exit_code;
+	return dead_letters_command(&show.letters, &options, argc, argv, run, &show);
 }
