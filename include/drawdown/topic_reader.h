@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a topic holds when it is opened, read committed, one partition after the other: for subcommands that look at a
- * topic as a whole. Joins no group, commits nothing.
+ * What a topic holds when it is opened, one partition after the other; or what it holds and what comes, all partitions
+ * together. Read committed, for subcommands: joins no group, commits nothing.
  */
 #ifndef DRAWDOWN_TOPIC_READER_H
 #define DRAWDOWN_TOPIC_READER_H
@@ -18,6 +18,7 @@ struct topic_reader {
 	rd_kafka_t *kafka;
 	struct topic_range *ranges; /* one a partition */
 	int32_t partitions_count;
+	int64_t silence_max; /* microseconds that a read may wait for the next; 30 s, to be changed when it is open */
 };
 
 /* Asks where the partitions begin and end. FATAL where there is no such topic. Close it in any case. */
@@ -31,8 +32,14 @@ uint64_t topic_reader_total(const struct topic_reader *reader);
 typedef bool topic_reader_take(void *context, const rd_kafka_message_t *message);
 
 /* Hands out the records of [from, to) of a partition, in order. `take` is asked with NULL now and then, so that it can
- * show progress. FATAL where nothing comes for half a minute: a transaction is open there. */
+ * show progress. RETRY where nothing comes for `silence_max`: a transaction is open there; else FATAL. */
 enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, int64_t from, int64_t to,
+	topic_reader_take *take, void *context, struct failure *reterr);
+
+/* Hands out the records of all partitions as they become readable, from the beginning or from the end as it is now;
+ * NULL now and then, as above. `stops_at_end`: until each partition has shown an end once; else until `take` has
+ * enough. */
+enum outcome topic_reader_follow(struct topic_reader *reader, bool from_beginning, bool stops_at_end,
 	topic_reader_take *take, void *context, struct failure *reterr);
 
 #endif

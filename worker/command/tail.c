@@ -4,11 +4,9 @@
 #include "drawdown/command.h"
 #include "drawdown/decode.h"
 #include "drawdown/json_print.h"
-#include "drawdown/kafka.h"
 #include "drawdown/options.h"
 #include "drawdown/schema_finder.h"
-
-#define POLL_MS 200
+#include "drawdown/topic_reader.h"
 
 struct tail {
 	const struct options *options;
@@ -20,9 +18,8 @@ struct tail {
 	bool stops_at_end;
 	struct decoder *decoder;
 	struct schema_finder *finder;
-	rd_kafka_t *kafka;
-	rd_kafka_topic_partition_list_t *partitions;
-	int ends_count; /* partitions whose end was shown */
+	struct arena arena; /* of a record */
+	int64_t printed;
 };
 
 /* "ledger" or "dead-letters" as well as the topic's own name. */
@@ -93,94 +90,34 @@ static void print_message(const struct tail *tail, struct arena *arena, const rd
 	json_line(&json);
 }
 
-/* Every partition, from its beginning or from its end as of now. */
-static enum outcome assign_all(struct tail *tail, struct failure *reterr)
+static bool take(void *context, const rd_kafka_message_t *message)
 {
-	struct kafka_topics topics;
-	enum outcome outcome = kafka_topics_list(tail->kafka, &topics, reterr);
+	struct tail *tail = context;
 
-	if (outcome != OUTCOME_OK)
-		return outcome;
-	int32_t count = kafka_topic_partitions_count(&topics, tail->topic);
-	kafka_topics_release(&topics);
-	if (count == 0) {
-		fail(reterr, OUTCOME_FATAL, "tail", "topic %s does not exist", tail->topic);
-		fail_hint(reterr, "run 'drawdown topics create'");
-		return OUTCOME_FATAL;
+	if (!message) {
+		(void)fflush(stdout);
+		return true;
 	}
-	tail->partitions = rd_kafka_topic_partition_list_new(count);
-	for (int32_t partition = 0; partition < count; partition++) {
-		int64_t log_start = 0, log_end = 0;
-		rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(
-			tail->kafka, tail->topic, partition, &log_start, &log_end, KAFKA_CALL_TIMEOUT_MS);
-		if (code)
-			return kafka_fail(
-				reterr, code, "tail", "could not ask for %s [%d]", tail->topic, (int)partition);
-		rd_kafka_topic_partition_list_add(tail->partitions, tail->topic, partition)->offset =
-			tail->from_beginning ? log_start : log_end;
-	}
-	rd_kafka_resp_err_t code = rd_kafka_assign(tail->kafka, tail->partitions);
-	return code ? kafka_fail(reterr, code, "tail", "could not read %s", tail->topic) : OUTCOME_OK;
-}
-
-static enum outcome follow(struct tail *tail, struct failure *reterr)
-{
-	enum outcome outcome = OUTCOME_OK;
-	struct arena arena;
-	int64_t printed = 0;
-	bool is_done = false;
-
-	arena_init(&arena, 1 << 16);
-	while (outcome == OUTCOME_OK && !is_done) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(tail->kafka, POLL_MS);
-		if (!message) {
-			fflush(stdout);
-			continue;
-		}
-		if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-			is_done = tail->stops_at_end && ++tail->ends_count == tail->partitions->cnt;
-		} else if (message->err) {
-			if (kafka_is_denied(message->err) || message->err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-				outcome = kafka_fail(reterr, message->err, "tail", "could not read %s", tail->topic);
-		} else if (is_of_customer(tail, message)) {
-			arena_reset(&arena);
-			print_message(tail, &arena, message);
-			is_done = ++printed == tail->count_max;
-		}
-		rd_kafka_message_destroy(message);
-	}
-	arena_release(&arena);
-	return outcome;
+	if (!is_of_customer(tail, message))
+		return true;
+	arena_reset(&tail->arena);
+	print_message(tail, &tail->arena, message);
+	return ++tail->printed != tail->count_max;
 }
 
 static int run(struct tail *tail)
 {
-	static const struct kafka_option fixed[] = {
-		{"group.id", "drawdown-tail"}, /* never joined, nothing committed */
-		{"isolation.level", "read_committed"},
-		{"enable.auto.commit", "false"},
-		{"enable.partition.eof", "true"},
-		{"auto.offset.reset", "error"},
-		{NULL, NULL},
-	};
+	struct topic_reader reader;
 	struct failure failure;
-	rd_kafka_conf_t *conf;
-	enum outcome outcome = kafka_conf_new(tail->config, NULL, fixed, &conf, &failure);
 
-	if (outcome == OUTCOME_OK)
-		outcome = kafka_open(RD_KAFKA_CONSUMER, conf, &tail->kafka, &failure);
-	if (outcome != OUTCOME_OK)
-		return options_failed(tail->options, &failure);
 	tail->decoder = decoder_new();
 	tail->finder = schema_finder_new(tail->config, tail->decoder);
-	rd_kafka_poll_set_consumer(tail->kafka);
-	outcome = assign_all(tail, &failure);
+	arena_init(&tail->arena, 1 << 16);
+	enum outcome outcome = topic_reader_open(&reader, tail->config, tail->topic, &failure);
 	if (outcome == OUTCOME_OK)
-		outcome = follow(tail, &failure);
-	if (tail->partitions)
-		rd_kafka_topic_partition_list_destroy(tail->partitions);
-	rd_kafka_consumer_close(tail->kafka);
-	rd_kafka_destroy(tail->kafka);
+		outcome = topic_reader_follow(&reader, tail->from_beginning, tail->stops_at_end, take, tail, &failure);
+	topic_reader_close(&reader);
+	arena_release(&tail->arena);
 	schema_finder_free(tail->finder);
 	decoder_free(tail->decoder);
 	if (outcome != OUTCOME_OK)
@@ -192,11 +129,10 @@ int command_tail(int argc, char **argv)
 {
 	struct tail tail = {0};
 	const char *name = NULL;
-	bool no_follow = false;
 	const struct command_option table[] = {
 		{"from-beginning", NULL, "all that the topic holds, then what comes (default: only what comes)",
 			.flag = &tail.from_beginning},
-		{"no-follow", NULL, "stop at the end of the topic", .flag = &no_follow},
+		{"no-follow", NULL, "stop at the end of the topic", .flag = &tail.stops_at_end},
 		{"count", "N", "stop after N records", .integer = &tail.count_max, .min = 1, .max = INT64_MAX},
 		{"customer", "ID", "only this customer's", .text = &tail.customer},
 	};
@@ -223,7 +159,6 @@ int command_tail(int argc, char **argv)
 		return exit_code;
 	tail.options = &options;
 	tail.config = &config;
-	tail.stops_at_end = no_follow;
 	tail.topic = find_topic(&config, name);
 	if (tail.topic)
 		exit_code = run(&tail);

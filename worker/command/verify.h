@@ -6,7 +6,7 @@
  *     verify_books.c     accounts, grants, holds: slice by slice, each from one snapshot
  *     verify_ledger.c    the entries of a slice's accounts, page by page
  *     verify_receipts.c  receipts against the ledger; entries against their receipts
- *     verify_topic.c     credits.ledger against the database
+ *     verify_topic.c     credits.ledger against the database: see verify_topic.h
  *     verify_message.c   one message of it against its entry
  *     verify_report.c    what was found
  */

@@ -6,7 +6,7 @@
 #include "drawdown/instant.h"
 
 #define POLL_MS 200
-#define SILENCE_MAX (30 * INSTANT_SECOND)
+#define SILENCE_STANDARD (30 * INSTANT_SECOND)
 
 static enum outcome open_consumer(
 	const struct config *config, const char *isolation, rd_kafka_t **ret_kafka, struct failure *reterr)
@@ -66,7 +66,7 @@ enum outcome topic_reader_open(
 	rd_kafka_t *asker = NULL;
 	struct kafka_topics topics;
 
-	*reader = (struct topic_reader){.topic = topic};
+	*reader = (struct topic_reader){.topic = topic, .silence_max = SILENCE_STANDARD};
 	enum outcome outcome = open_consumer(config, "read_uncommitted", &asker, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = ask_ranges(reader, asker, reterr);
@@ -103,14 +103,32 @@ uint64_t topic_reader_total(const struct topic_reader *reader)
 	return total;
 }
 
-static enum outcome assign(struct topic_reader *reader, int32_t partition, int64_t offset, struct failure *reterr)
+static enum outcome assign(
+	struct topic_reader *reader, const rd_kafka_topic_partition_list_t *list, struct failure *reterr)
+{
+	rd_kafka_resp_err_t code = rd_kafka_assign(reader->kafka, list);
+	return code ? kafka_fail(reterr, code, "topic_reader", "could not read %s", reader->topic) : OUTCOME_OK;
+}
+
+static enum outcome assign_one(struct topic_reader *reader, int32_t partition, int64_t offset, struct failure *reterr)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
 	rd_kafka_topic_partition_list_add(list, reader->topic, partition)->offset = offset;
-	rd_kafka_resp_err_t code = rd_kafka_assign(reader->kafka, list);
+	enum outcome outcome = assign(reader, list, reterr);
 	rd_kafka_topic_partition_list_destroy(list);
-	return code ? kafka_fail(reterr, code, "topic_reader", "could not read %s", reader->topic) : OUTCOME_OK;
+	return outcome;
+}
+
+static enum outcome assign_all(struct topic_reader *reader, int64_t offset, struct failure *reterr)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reader->partitions_count);
+
+	for (int32_t i = 0; i < reader->partitions_count; i++)
+		rd_kafka_topic_partition_list_add(list, reader->topic, i)->offset = offset;
+	enum outcome outcome = assign(reader, list, reterr);
+	rd_kafka_topic_partition_list_destroy(list);
+	return outcome;
 }
 
 static bool is_lasting(rd_kafka_resp_err_t code)
@@ -119,14 +137,38 @@ static bool is_lasting(rd_kafka_resp_err_t code)
 	       code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
 }
 
+/* A record, or the end of a partition; NULL: nothing came, or an error that passes. */
+static enum outcome poll(struct topic_reader *reader, rd_kafka_message_t **ret_message, struct failure *reterr)
+{
+	rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->kafka, POLL_MS);
+	enum outcome outcome = OUTCOME_OK;
+
+	if (message && message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		if (is_lasting(message->err))
+			outcome = kafka_fail(reterr, message->err, "topic_reader", "could not read %s", reader->topic);
+		rd_kafka_message_destroy(message);
+		message = NULL;
+	}
+	*ret_message = message;
+	return outcome;
+}
+
 static enum outcome fail_waiting(
 	const struct topic_reader *reader, int32_t partition, int64_t position, int64_t to, struct failure *reterr)
 {
-	(void)fail(reterr, OUTCOME_FATAL, "topic_reader",
+	(void)fail(reterr, OUTCOME_RETRY, "topic_reader",
 		"%s [%d] shows readers nothing from offset %lld on, of %lld, for %lld s", reader->topic, (int)partition,
-		(long long)position, (long long)to, SILENCE_MAX / INSTANT_SECOND);
+		(long long)position, (long long)to, (long long)(reader->silence_max / INSTANT_SECOND));
 	fail_hint(reterr, "a transaction is open there: a worker's ends within its time-out");
-	return OUTCOME_FATAL;
+	return OUTCOME_RETRY;
+}
+
+/* Where the reader stands behind the message; `position` where it is not of this partition. */
+static int64_t position_behind(const rd_kafka_message_t *message, int32_t partition, int64_t position)
+{
+	if (!message || message->partition != partition)
+		return position;
+	return message->err ? message->offset : message->offset + 1;
 }
 
 enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, int64_t from, int64_t to,
@@ -134,29 +176,51 @@ enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, i
 {
 	int64_t position = from, moved_at = monotonic_now();
 	bool goes_on = true;
-	enum outcome outcome = from < to ? assign(reader, partition, from, reterr) : OUTCOME_OK;
+	enum outcome outcome = from < to ? assign_one(reader, partition, from, reterr) : OUTCOME_OK;
 
 	while (outcome == OUTCOME_OK && goes_on && position < to) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->kafka, POLL_MS);
-		int64_t seen = position;
-		if (!message)
-			goes_on = take(context, NULL);
-		else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-			seen = message->partition == partition ? message->offset : position;
-		else if (message->err && is_lasting(message->err))
-			outcome = kafka_fail(reterr, message->err, "topic_reader", "could not read %s", reader->topic);
-		else if (!message->err && message->partition == partition)
-			seen = message->offset + 1;
-		if (message && !message->err && seen > position && seen <= to)
-			goes_on = take(context, message);
+		rd_kafka_message_t *message;
+		outcome = poll(reader, &message, reterr);
+		if (outcome != OUTCOME_OK)
+			break;
+		int64_t seen = position_behind(message, partition, position);
+		bool is_meant = message && !message->err && seen > position && seen <= to;
+		goes_on = take(context, is_meant ? message : NULL);
 		if (message)
 			rd_kafka_message_destroy(message);
 		if (seen > position) {
 			position = seen;
 			moved_at = monotonic_now();
-		} else if (outcome == OUTCOME_OK && monotonic_now() - moved_at > SILENCE_MAX) {
+		} else if (goes_on && monotonic_now() - moved_at > reader->silence_max) {
 			outcome = fail_waiting(reader, partition, position, to, reterr);
 		}
 	}
+	return outcome;
+}
+
+enum outcome topic_reader_follow(struct topic_reader *reader, bool from_beginning, bool stops_at_end,
+	topic_reader_take *take, void *context, struct failure *reterr)
+{
+	bool *is_at_end = calloc((size_t)reader->partitions_count, sizeof *is_at_end);
+	int32_t unfinished = reader->partitions_count;
+	bool goes_on = true;
+
+	if (!is_at_end)
+		abort();
+	enum outcome outcome =
+		assign_all(reader, from_beginning ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END, reterr);
+	while (outcome == OUTCOME_OK && goes_on && !(stops_at_end && unfinished == 0)) {
+		rd_kafka_message_t *message;
+		outcome = poll(reader, &message, reterr);
+		if (message && message->err && !is_at_end[message->partition]) {
+			is_at_end[message->partition] = true;
+			unfinished--;
+		}
+		if (outcome == OUTCOME_OK)
+			goes_on = take(context, message && !message->err ? message : NULL);
+		if (message)
+			rd_kafka_message_destroy(message);
+	}
+	free(is_at_end);
 	return outcome;
 }
