@@ -92,7 +92,8 @@ struct letter_judge {
 enum letter_state letter_judge(const struct letter_judge *judge, const struct letter *letter, struct arena *arena,
 	struct event *ret_event, struct defect *ret_defect);
 
-/* All letters of the topic that match, in order of partition and offset; `arena` is emptied for each. False: enough. */
+/* All letters of the topic that match, in order of partition and offset; `arena` is emptied for each. NULL where none
+ * was found: for each record that is passed over, and now and then while none comes. False: enough. */
 typedef bool letters_take(void *context, const struct letter *letter, struct arena *arena);
 enum outcome letters_each(struct topic_reader *reader, const struct letter_filter *filter, struct progress *progress,
 	letters_take *take, void *context, struct failure *reterr);

@@ -27,6 +27,7 @@ struct replay_producer {
 	const char *rival;		   /* borrowed */
 	rd_kafka_resp_err_t delivery_code; /* the first that was not 0 */
 	size_t open_units, open_bytes;	   /* of the transaction; 0: none is open */
+	int64_t begun_at;		   /* monotonic: when it was opened */
 	uint64_t committed_units;
 };
 
@@ -43,6 +44,10 @@ enum outcome replay_producer_send(struct replay_producer *producer, const struct
 	size_t records_count, struct failure *reterr);
 /* What is open, if anything. FATAL as above, or nobody knows whether it was committed. */
 enum outcome replay_producer_commit(struct replay_producer *producer, struct failure *reterr);
+
+/* The same, where it has been open for a second: to be called again and again while the next unit is looked for.
+ * Whoever may wait longer for something commits before. */
+enum outcome replay_producer_commit_old(struct replay_producer *producer, struct failure *reterr);
 
 /* Bytes that it may take in its topic, at most. */
 size_t replay_record_size(const struct replay_record *record);

@@ -6,16 +6,22 @@ mends; the command line beside a running worker, held against what the independe
 
 import base64
 import json
+import os
+import signal
 import subprocess
+import threading
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from confluent_kafka import KafkaException, Producer
 from support.client import SINGLE_OBJECT, encode_json
 from support.events import CURRENCY, consume, grant
+from support.registry import confluent, scripted
 from support.wait import wait_until
 from support.worker import DRAWDOWN, ENVIRONMENT
 
-REFUSED, FENCED = 1, 6  # exit codes
+REFUSED, FAILED, FENCED = 1, 2, 6  # exit codes
 YEAR_10000 = 253402300800000  # milliseconds
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MISSING = b'{"customerId":"acme","currencyId":"ai-tokens","idempotencyKey":"m"}'
@@ -56,6 +62,18 @@ def produce(drawdown, topic, *values, key="acme", **how):
 @pytest.fixture
 def running(drawdown):
     drawdown.worker().start()
+    return drawdown
+
+
+@pytest.fixture
+def idle(drawdown):
+    """No worker runs; leaders of topics just made are waited for."""
+
+    def answers():
+        with suppress(KafkaException):
+            return ends(drawdown)
+
+    wait_until(answers, "leaders of the topics")
     return drawdown
 
 
@@ -321,7 +339,135 @@ def came_back(drawdown, topic="usage"):
     return counts
 
 
-def test_ten_thousand_letters_are_replayed_once_each_by_a_replay_that_is_killed_and_two_at_once(running):
+def write_letter(drawdown, value, partition, source=0, reason="missing_field", age=timedelta()):
+    """As a worker would; its place."""
+    timestamp = (datetime.now(timezone.utc) - age).isoformat().replace("+00:00", "Z")
+    origin = {"topic": f"{drawdown.prefix}usage", "partition": f"{source}", "offset": "0", "timestamp": timestamp}
+    headers = {"reason": reason, "error": "amount is missing"} | origin
+    headers = [(f"drawdown.{name}", text.encode()) for name, text in headers.items()]
+    offset = drawdown.client.ends("dead-letters")[partition]
+    drawdown.client.produce("dead-letters", value, key="acme", headers=headers, partition=partition)
+    drawdown.client.flush()
+    return f"{drawdown.prefix}dead-letters/{partition}/{offset}"
+
+
+def transactional(drawdown, name):
+    producer = Producer({"bootstrap.servers": drawdown.client.bootstrap, "transactional.id": name})
+    producer.init_transactions(60)
+    return producer
+
+
+@contextmanager
+def walk_held(drawdown, partition):
+    """Within, whoever goes through the dead letters comes as far as this partition and waits there."""
+    producer = transactional(drawdown, f"{drawdown.prefix}holder")
+    producer.begin_transaction()
+    producer.produce(f"{drawdown.prefix}dead-letters", value=b"", partition=partition)
+    assert producer.flush(60) == 0
+    yield
+    producer.abort_transaction(60)
+
+
+def start_replay(drawdown, *arguments):
+    command = [DRAWDOWN, "dead-letters", "replay", "--unreadable", "--execute", "--json", "--config", drawdown.config]
+    return subprocess.Popen([*command, *arguments], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_of(process):
+    """Exit code, and what it said on stderr beside the client library's log."""
+    lines = process.communicate(timeout=60)[1].splitlines()
+    return process.returncode, [line for line in lines if not line.startswith("ts=")]
+
+
+def test_a_replay_chooses_by_reason_time_and_partition(idle):
+    old, other = timedelta(hours=2), {"reason": "malformed_json"}
+    a = write_letter(idle, MISSING, 0, age=old)
+    b = write_letter(idle, MISSING, 1, source=1, age=old, **other)
+    c = write_letter(idle, MISSING, 1, source=1)
+    d = write_letter(idle, MISSING, 0, **other)
+    hour_ago = (datetime.now(timezone.utc) - timedelta(hours=1)).isoformat()
+    chosen = {
+        ("--reason", "missing_field", "--since", hour_ago): c,
+        ("--reason", "malformed_json", "--partition", "1"): b,
+        ("--partition", "0", "--until", hour_ago): a,
+        ("--partition", "0"): d,  # but not again what was replayed
+    }
+    expected = {}
+    for arguments, letter in chosen.items():
+        assert replay(idle, "--unreadable", *arguments)["replayed"] == 1
+        expected[letter] = 1
+        assert came_back(idle) == expected, arguments
+
+
+def test_a_lone_letter_is_committed_while_others_are_looked_for_and_a_fenced_replay_says_who_began(idle):
+    first, second = write_letter(idle, MISSING, 0), write_letter(idle, MISSING, 2)
+    with walk_held(idle, 1):
+        fenced = start_replay(idle)
+        wait_until(lambda: came_back(idle) == {first: 1}, "the lone letter to be committed", seconds=20)
+        assert fenced.poll() is None, "it goes on looking"
+        transactional(idle, f"{idle.group}-dead-letters")
+    told = ["replayed 1 letters before", "drawdown dead-letters replay: could not commit: another replay has begun"]
+    assert end_of(fenced) == (FENCED, told)
+    assert replay(idle, "--unreadable")["replayed"] == 1
+    assert came_back(idle) == {first: 1, second: 1}
+
+
+def test_a_replay_whose_registry_is_away_holds_nothing_open_and_is_finished_by_another(idle):
+    asked, answered = threading.Event(), threading.Event()
+
+    def wait_and_fail(_handler):
+        asked.set()
+        answered.wait(60)
+        return {"error_code": 50001, "message": "away"}
+
+    first = write_letter(idle, MISSING, 0)
+    second = write_letter(idle, confluent(7, b""), 0)
+    third = write_letter(idle, MISSING, 0)
+    with scripted({"/schemas/ids/7": [(503, wait_and_fail)]}) as registry:
+        away = ["--set", f"registry.url={registry.url}"]
+        killed = start_replay(idle, *away, "--set", "registry.timeout=60s")
+        assert asked.wait(60)
+        assert came_back(idle) == {first: 1}, "committed before the registry is asked"
+        killed.kill()
+        killed.communicate()
+        answered.set()
+    done = idle.run("dead-letters", "replay", "--unreadable", "--execute", "--json", *away)
+    name = registry.url.removeprefix("http://")
+    assert done.stderr.startswith(f"drawdown: records of some schemas cannot be read: registry {name}: ")
+    assert parse(done.stdout)[0]["replayed"] == 2
+    assert came_back(idle) == {first: 1, second: 1, third: 1}
+    assert replay(idle, "--unreadable")["replayed"] == 0
+    assert {letter["state"] for letter in listed(idle)} == {"replayed"}
+
+
+def test_what_its_topic_does_not_take_is_left_and_all_others_go(idle):
+    """Together the small ones are more than the topic takes as one batch, too."""
+    idle.client.set_topic("usage", max_message_bytes="20000")
+    for _ in range(200):
+        write_letter(idle, MISSING.ljust(500), 0)
+    write_letter(idle, MISSING.ljust(20_000), 0)
+    said = replay(idle, "--unreadable")
+    assert (said["replayed"], said["reasons"][0]["unsendable"]) == (200, 1)
+    assert len(came_back(idle)) == 200
+
+
+@pytest.mark.skipif("DRAWDOWN_SLOW" not in os.environ, reason="waits 20 s for the broker; DRAWDOWN_SLOW=1 runs it")
+def test_a_transaction_that_the_broker_ended_is_no_rival(idle):
+    letter, before = write_letter(idle, MISSING, 0), sum(idle.client.ends("usage").values())
+    with walk_held(idle, 1):
+        stopped = start_replay(idle)
+        wait_until(lambda: sum(idle.client.ends("usage").values()) > before, "its first record", pause=0.001)
+        stopped.send_signal(signal.SIGSTOP)
+        assert came_back(idle) == {}, "the reader waited for the transaction's end"
+        stopped.send_signal(signal.SIGCONT)
+        code, (*_progress, told, hint) = end_of(stopped)
+    assert code == FAILED and told.startswith("drawdown dead-letters replay: could not commit: the transaction was open for ")
+    assert told.endswith(" s, longer than its time-out") and hint == "hint: run it again: what was replayed is known"
+    assert replay(idle, "--unreadable")["replayed"] == 1
+    assert came_back(idle) == {letter: 1}
+
+
+def test_ten_thousand_letters_are_replayed_once_each_by_replays_that_are_killed_and_two_at_once(running, chance):
     for number in range(10_000):
         running.client.produce("usage", MISSING, key=f"c{number}")
     running.wait_until_handled()
@@ -334,11 +480,13 @@ def test_ten_thousand_letters_are_replayed_once_each_by_a_replay_that_is_killed_
     command += ["--until", until]  # not those that come back
 
     running.workers[0].terminate()
-    before = sum(running.client.ends("usage").values())
-    killed = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-    wait_until(lambda: sum(running.client.ends("usage").values()) > before, "the replay's first records", pause=0.001)
-    killed.kill()
-    killed.wait()
+    for at in [1, *(chance.randrange(2_000) for _ in range(4))]:  # records of it, markers included
+        before = sum(running.client.ends("usage").values())
+        killed = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        wait_until(lambda: sum(running.client.ends("usage").values()) >= before + at, f"{at} records", pause=0.001)
+        assert killed.poll() is None, "it has more to do"
+        killed.kill()
+        killed.wait()
     two = [subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL) for _ in range(2)]
     codes = {process.wait(100) for process in two}
     assert codes <= {0, FENCED} and 0 in codes

@@ -51,8 +51,10 @@ static bool take(void *context, const struct letter *letter, struct arena *arena
 	struct list *list = context;
 	struct event event;
 	struct defect defect;
-	enum letter_state state = dead_letters_judge(&list->letters, letter, arena, &event, &defect);
 
+	if (!letter)
+		return true;
+	enum letter_state state = dead_letters_judge(&list->letters, letter, arena, &event, &defect);
 	if (list->state && strcmp(list->state, letter_state_names[state]) != 0)
 		return true;
 	if (list->is_summary) {

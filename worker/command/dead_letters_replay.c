@@ -124,11 +124,24 @@ static enum outcome send_letter(
 	return replay_producer_send(&replay->producer, unit, 2, replay->failure);
 }
 
+/* Nothing is left open while letters are looked for, or a schema is asked for. */
+static enum outcome commit_before(struct replay *replay, const struct letter *letter)
+{
+	if (letter && decoder_missing(replay->letters.decoder, letter->value).kind != SCHEMA_REF_NONE)
+		return replay_producer_commit(&replay->producer, replay->failure);
+	return replay_producer_commit_old(&replay->producer, replay->failure);
+}
+
 static bool take(void *context, const struct letter *letter, struct arena *arena)
 {
 	struct replay *replay = context;
 	struct event event;
 	struct defect defect;
+
+	if (replay->executes)
+		replay->outcome = commit_before(replay, letter);
+	if (!letter || replay->outcome != OUTCOME_OK)
+		return replay->outcome == OUTCOME_OK;
 	enum letter_state state = dead_letters_judge(&replay->letters, letter, arena, &event, &defect);
 	const struct target *target = find_target(replay, letter);
 	struct replay_record record = {0};

@@ -162,6 +162,8 @@ static bool take(void *context, const struct letter *letter, struct arena *arena
 {
 	struct show *show = context;
 
+	if (!letter)
+		return true;
 	show->is_found = true;
 	show->is_cut = letter->cut.data != NULL;
 	if (show->is_raw) {

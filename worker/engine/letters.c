@@ -210,6 +210,12 @@ static void show(struct walk *walk, const rd_kafka_message_t *message)
 	progress_update(walk->progress, walk->done / 2, NULL);
 }
 
+static bool hand_out(struct walk *walk, const struct letter *letter)
+{
+	walk->is_over = !walk->take(walk->context, letter, letter ? &walk->arena : NULL);
+	return !walk->is_over;
+}
+
 static void add_replayed(struct walk *walk, int64_t offset)
 {
 	if (walk->replayed_count == walk->replayed_capacity) {
@@ -229,13 +235,13 @@ static bool take_note(void *context, const rd_kafka_message_t *message)
 
 	show(walk, message);
 	if (!message)
-		return true;
+		return hand_out(walk, NULL);
 	arena_reset(&walk->arena);
 	const struct header *headers = read_headers(message, &walk->arena, &count);
 	if (count == 1 && !message->payload && !message->key && is_named(headers, LETTER_NOTE) &&
 		parse_integer(headers->value, INT64_MAX, &offset))
 		add_replayed(walk, offset);
-	return true;
+	return hand_out(walk, NULL);
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -257,13 +263,12 @@ static bool take_letter(void *context, const rd_kafka_message_t *message)
 
 	show(walk, message);
 	if (!message)
-		return true;
+		return hand_out(walk, NULL);
 	arena_reset(&walk->arena);
 	if (!letter_read(message, &walk->arena, &letter) || !letter_matches(&letter, walk->filter))
-		return true;
+		return hand_out(walk, NULL);
 	letter.is_replayed = is_noted(walk, letter.offset);
-	walk->is_over = !walk->take(walk->context, &letter, &walk->arena);
-	return !walk->is_over;
+	return hand_out(walk, &letter);
 }
 
 /* Where to begin: at the first place that is meant, if places are; behind the end: nowhere. */
@@ -285,7 +290,7 @@ static enum outcome walk_partition(
 
 	walk->replayed_count = 0;
 	enum outcome outcome = topic_reader_read(reader, partition, begin, end, take_note, walk, reterr);
-	if (outcome != OUTCOME_OK)
+	if (outcome != OUTCOME_OK || walk->is_over)
 		return outcome;
 	if (walk->replayed_count)
 		qsort(walk->replayed, walk->replayed_count, sizeof *walk->replayed, compare_offsets);

@@ -8,12 +8,16 @@
 /* Readers of the inputs wait for an open transaction: little in each. */
 #define TRANSACTION_UNITS 1000
 #define TRANSACTION_BYTES ((size_t)4 << 20)
-#define TRANSACTION_TIMEOUT "10000"
+#define TRANSACTION_TIME INSTANT_SECOND
+#define TRANSACTION_TIMEOUT "10000" /* milliseconds; the broker's, and ... */
+#define TRANSACTION_TIME_MAX (10 * INSTANT_SECOND)
 #define CALL_TIMEOUT_MS 30000
 #define ABORT_TIMEOUT_MS 5000
 #define MESSAGE_SIZE_MAX "10485760" /* of the client; a topic's own limit may be lower */
 #define OVERHEAD_SIZE 128	    /* of a record alone in its batch, at most, and of a header */
 #define HEADER_OVERHEAD_SIZE 16
+
+#define RUN_AGAIN "run it again: what was replayed is known"
 
 static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, void *opaque)
 {
@@ -35,6 +39,22 @@ static bool is_fenced(rd_kafka_t *kafka, rd_kafka_resp_err_t code)
 	       code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
 }
 
+/* A transaction past its time-out is fenced by the broker itself: then nobody else need have begun. */
+static void fail_fenced(const struct replay_producer *producer, const char *what, struct failure *reterr)
+{
+	int64_t age = producer->open_units ? monotonic_now() - producer->begun_at : 0;
+
+	if (age < TRANSACTION_TIME_MAX) {
+		(void)fail(reterr, OUTCOME_FATAL, "replay", "%s: %s has begun", what, producer->rival);
+		reterr->exit_code = EXIT_FENCED;
+	} else {
+		(void)fail(reterr, OUTCOME_FATAL, "replay",
+			"%s: the transaction was open for %lld s, longer than its time-out", what,
+			(long long)(age / INSTANT_SECOND));
+		fail_hint(reterr, RUN_AGAIN);
+	}
+}
+
 /* Takes the error; NULL: done. */
 static enum outcome check(
 	struct replay_producer *producer, rd_kafka_error_t *error, const char *what, struct failure *reterr)
@@ -43,12 +63,11 @@ static enum outcome check(
 		return OUTCOME_OK;
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
 	if (is_fenced(producer->kafka, code)) {
-		(void)fail(reterr, OUTCOME_FATAL, "replay", "%s: %s has begun", what, producer->rival);
-		reterr->exit_code = EXIT_FENCED;
+		fail_fenced(producer, what, reterr);
 	} else {
 		(void)kafka_fail(
 			reterr, producer->delivery_code ? producer->delivery_code : code, "replay", "%s", what);
-		fail_hint(reterr, "run it again: what was replayed is known");
+		fail_hint(reterr, RUN_AGAIN);
 	}
 	rd_kafka_error_destroy(error);
 	return OUTCOME_FATAL;
@@ -79,6 +98,7 @@ enum outcome replay_producer_open(struct replay_producer *producer, const struct
 		{"transaction.timeout.ms", TRANSACTION_TIMEOUT},
 		{"message.max.bytes", MESSAGE_SIZE_MAX},
 		{"linger.ms", "5"},
+		{"batch.size", "16384"}, /* counts as one message against a topic's limit */
 		{NULL, NULL},
 	};
 	rd_kafka_conf_t *conf;
@@ -117,6 +137,12 @@ enum outcome replay_producer_commit(struct replay_producer *producer, struct fai
 	producer->committed_units += producer->open_units;
 	producer->open_units = producer->open_bytes = 0;
 	return OUTCOME_OK;
+}
+
+enum outcome replay_producer_commit_old(struct replay_producer *producer, struct failure *reterr)
+{
+	bool is_old = producer->open_units && monotonic_now() - producer->begun_at > TRANSACTION_TIME;
+	return is_old ? replay_producer_commit(producer, reterr) : OUTCOME_OK;
 }
 
 size_t replay_record_size(const struct replay_record *record)
@@ -186,7 +212,8 @@ enum outcome replay_producer_send(struct replay_producer *producer, const struct
 			producer, rd_kafka_begin_transaction(producer->kafka), "could not begin a transaction", reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	producer->open_units++;
+	if (producer->open_units++ == 0)
+		producer->begun_at = monotonic_now();
 	for (size_t i = 0; outcome == OUTCOME_OK && i < records_count; i++) {
 		producer->open_bytes += replay_record_size(&records[i]);
 		outcome = produce(producer, &records[i], reterr);
