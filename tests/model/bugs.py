@@ -238,7 +238,7 @@ FAULT_BUGS = [
     Bug(
         "published_unasked",
         "a new producer publishes the batch again without asking whether it had arrived",
-        "worker/engine/worker.c",
+        "worker/engine/stations.c",
         "		outcome = publish->committed(publish->self, batch, ret_committed, reterr);",
         "		*ret_committed = batch->records_count == SIZE_MAX;",
     ),

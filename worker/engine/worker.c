@@ -27,30 +27,23 @@
 #include "drawdown/worker.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "drawdown/batch_limit.h"
-#include "drawdown/crew.h"
+#include "drawdown/claim.h"
 #include "drawdown/failpoint.h"
-#include "drawdown/lane.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
-#include "drawdown/positions.h"
+#include "drawdown/stations.h"
 
 #define BATCHES_COUNT 3
 #define BLOCK_SIZE (256 * 1024)
 #define IDLE_WAIT_MS 500
-#define RETRY_PAUSE_FIRST (10 * INSTANT_MILLISECOND)
-#define RETRY_PAUSE_MAX (2 * INSTANT_SECOND)
 #define REWIND_PAUSE_FIRST_MS 100
 #define REWIND_PAUSE_MAX_MS 5000
 #define FENCED_PAUSE_MS 3000 /* longer than a heartbeat: time to hear that the partitions are gone */
 #define REWINDS_MAX 30	     /* in a row, without one batch published */
-#define LANE_ATTEMPTS_MAX 10 /* of one batch; then it comes again in halves */
 #define DRAIN_TIMEOUT (15 * INSTANT_SECOND)
 #define ABANDON_TIMEOUT (10 * INSTANT_SECOND)
 
@@ -69,8 +62,7 @@ struct worker {
 	size_t decoded_count;  /* of its records */
 	bool is_closed;	       /* it takes no more, and waits for the lanes */
 	struct batch *decided; /* committed by all lanes, waits for the publisher */
-	struct crew *lanes;
-	struct crew *publisher;
+	struct stations stations;
 
 	enum worker_state state;
 	struct batch_limit limit;
@@ -78,7 +70,6 @@ struct worker {
 	unsigned retries_count; /* of the loop's own calls, in a row */
 	unsigned rewinds_count; /* in a row */
 	int rewind_pause_ms;	/* before the next try */
-	bool has_left_threads;	/* that would not end: they may still touch this struct and the seams */
 	bool is_assigned;	/* an assignment is ours until it has been given back */
 	bool is_revoked;	/* and is asked back */
 	int64_t drain_deadline; /* monotonic */
@@ -86,20 +77,9 @@ struct worker {
 	int64_t misrouted_logged_at;
 
 	atomic_int stop_requests;
-	pthread_mutex_t mutex;
-	pthread_cond_t abandoned;
-	bool abandon; /* guarded by mutex: crews end what they do as soon as they can */
 };
 
 /* ---- life ---- */
-
-static crew_function serve_lane, serve_publisher;
-
-static void wake_loop(void *context)
-{
-	struct worker *worker = context;
-	worker->source->wake(worker->source->self);
-}
 
 struct worker *worker_new(const struct config *config, const struct decoder *decoder, const struct source *source,
 	const struct store *store, const struct publish *publish)
@@ -115,12 +95,7 @@ struct worker *worker_new(const struct config *config, const struct decoder *dec
 	worker->pool = arena_pool_new();
 	ownership_init(&worker->ownership);
 	batch_limit_init(&worker->limit, (size_t)config->batch_records_max, (size_t)config->batch_entries_max);
-	pthread_mutex_init(&worker->mutex, NULL);
-	pthread_condattr_t attributes;
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&worker->abandoned, &attributes);
-	pthread_condattr_destroy(&attributes);
+	stations_init(&worker->stations, config, source, store, publish);
 	for (size_t i = 0; i < BATCHES_COUNT; i++) {
 		batch_init(&worker->batches[i], worker->limit.records_max, (size_t)config->database_lanes, BLOCK_SIZE);
 		batch_use_pool(&worker->batches[i], worker->pool);
@@ -133,19 +108,17 @@ void worker_free(struct worker *worker)
 {
 	if (!worker)
 		return;
-	assert(!worker->lanes && !worker->publisher && !worker_has_left_threads(worker));
+	stations_release(&worker->stations);
 	for (size_t i = 0; i < BATCHES_COUNT; i++)
 		batch_release(&worker->batches[i]);
 	arena_pool_free(worker->pool);
 	ownership_release(&worker->ownership);
-	pthread_cond_destroy(&worker->abandoned);
-	pthread_mutex_destroy(&worker->mutex);
 	free(worker);
 }
 
 bool worker_has_left_threads(const struct worker *worker)
 {
-	return worker->has_left_threads;
+	return worker->stations.has_left_threads;
 }
 
 struct ownership *worker_ownership(struct worker *worker)
@@ -157,120 +130,6 @@ void worker_stop(struct worker *worker)
 {
 	atomic_fetch_add(&worker->stop_requests, 1);
 	worker->source->wake(worker->source->self);
-}
-
-/* ---- what the crews do ---- */
-
-static void set_abandon(struct worker *worker, bool abandon)
-{
-	pthread_mutex_lock(&worker->mutex);
-	worker->abandon = abandon;
-	pthread_cond_broadcast(&worker->abandoned);
-	pthread_mutex_unlock(&worker->mutex);
-	if (abandon)
-		worker->store->interrupt(worker->store->self);
-}
-
-/* Waits longer each time, with jitter left to the servers' own timing. False: abandoned. */
-static bool pause_before_retry(struct worker *worker, unsigned attempt)
-{
-	int64_t pause = attempt < 8 ? RETRY_PAUSE_FIRST << attempt : RETRY_PAUSE_MAX;
-	if (pause > RETRY_PAUSE_MAX)
-		pause = RETRY_PAUSE_MAX;
-	int64_t deadline = monotonic_now() + pause;
-	const struct timespec until = {
-		.tv_sec = deadline / INSTANT_SECOND,
-		.tv_nsec = deadline % INSTANT_SECOND * 1000,
-	};
-
-	pthread_mutex_lock(&worker->mutex);
-	while (!worker->abandon && pthread_cond_timedwait(&worker->abandoned, &worker->mutex, &until) != ETIMEDOUT)
-		;
-	bool go_on = !worker->abandon;
-	pthread_mutex_unlock(&worker->mutex);
-	return go_on;
-}
-
-static enum outcome abandoned(struct failure *reterr)
-{
-	return fail(reterr, OUTCOME_REWIND, "worker.abandon", "abandoned a batch in flight");
-}
-
-/* A lane's transaction, again and again until it is decided. */
-static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, struct failure *reterr)
-{
-	struct worker *worker = context;
-
-	if (batch->lanes[lane].records_count == 0)
-		return OUTCOME_OK;
-	for (unsigned attempt = 0;; attempt++) {
-		enum outcome outcome = lane_run(worker->config, worker->store, lane, batch, reterr);
-		if (outcome != OUTCOME_RETRY) {
-			if (outcome != OUTCOME_OK)
-				set_abandon(worker, true);
-			return outcome;
-		}
-		metrics_count(COUNTER_LANE_RETRIES, 1);
-		metrics_count_error(outcome);
-		log_failure(LOG_WARNING, reterr);
-		if (!pause_before_retry(worker, attempt))
-			return abandoned(reterr);
-		/* It may be too much for one statement's time; a recovery cannot be made smaller. */
-		if (attempt + 1 == LANE_ATTEMPTS_MAX && !batch->recovery) {
-			set_abandon(worker, true);
-			reterr->outcome = OUTCOME_REJECT;
-			return OUTCOME_REJECT;
-		}
-	}
-}
-
-/* A lost producer is an ordinary path: make a new one, ask what arrived, publish the same again if it did not. */
-static enum outcome replace_producer(
-	struct worker *worker, const struct batch *batch, bool *ret_committed, struct failure *reterr)
-{
-	const struct publish *publish = worker->publish;
-	enum outcome outcome = publish->open(publish->self, reterr);
-
-	if (outcome == OUTCOME_OK)
-		outcome = publish->committed(publish->self, batch, ret_committed, reterr);
-	return outcome;
-}
-
-static enum outcome serve_publisher(void *context, size_t index, struct batch *batch, struct failure *reterr)
-{
-	struct worker *worker = context;
-	const struct publish *publish = worker->publish;
-	int64_t began = monotonic_now();
-	bool is_committed = false, is_spent = false;
-	enum outcome outcome = OUTCOME_OK;
-
-	(void)index;
-	for (unsigned attempt = 0; !is_committed; attempt++) {
-		if (is_spent)
-			outcome = replace_producer(worker, batch, &is_committed, reterr);
-		if (outcome == OUTCOME_OK && !is_committed) {
-			outcome = publish->send(publish->self, batch, reterr);
-			is_committed = outcome == OUTCOME_OK;
-			is_spent = !is_committed;
-		}
-		if (outcome == OUTCOME_OK)
-			continue;
-		if (outcome != OUTCOME_RETRY)
-			break;
-		is_spent = true;
-		metrics_count_error(outcome);
-		log_failure(LOG_WARNING, reterr);
-		if (!pause_before_retry(worker, attempt)) {
-			outcome = abandoned(reterr);
-			break;
-		}
-		outcome = OUTCOME_OK;
-	}
-	if (outcome == OUTCOME_OK)
-		metrics_observe_stage(STAGE_PUBLISH, monotonic_now() - began);
-	else
-		set_abandon(worker, true);
-	return outcome;
 }
 
 /* ---- handing batches on ---- */
@@ -301,7 +160,7 @@ static void discard_filling(struct worker *worker)
 
 static bool is_anything_in_flight(struct worker *worker)
 {
-	return worker->decided || !crew_is_empty(worker->lanes) || !crew_is_empty(worker->publisher);
+	return worker->decided || !crew_is_empty(worker->stations.lanes) || !crew_is_empty(worker->stations.publisher);
 }
 
 static void count_results(const struct lane_work *work)
@@ -340,7 +199,7 @@ static void count_published(struct worker *worker, const struct batch *batch)
 static enum outcome collect(struct worker *worker, struct failure *reterr)
 {
 	enum outcome outcome = OUTCOME_OK;
-	struct batch *batch = crew_take(worker->publisher, &outcome, reterr);
+	struct batch *batch = crew_take(worker->stations.publisher, &outcome, reterr);
 
 	if (batch && outcome == OUTCOME_OK)
 		count_published(worker, batch);
@@ -348,7 +207,7 @@ static enum outcome collect(struct worker *worker, struct failure *reterr)
 	if (outcome != OUTCOME_OK)
 		return outcome;
 
-	batch = crew_take(worker->lanes, &outcome, reterr);
+	batch = crew_take(worker->stations.lanes, &outcome, reterr);
 	if (outcome != OUTCOME_OK) {
 		recycle(worker, batch);
 		return outcome;
@@ -361,8 +220,8 @@ static enum outcome collect(struct worker *worker, struct failure *reterr)
 		recycle(worker, worker->decided);
 		worker->decided = NULL;
 	}
-	if (worker->decided && crew_is_empty(worker->publisher)) {
-		crew_give(worker->publisher, worker->decided);
+	if (worker->decided && crew_is_empty(worker->stations.publisher)) {
+		crew_give(worker->stations.publisher, worker->decided);
 		worker->decided = NULL;
 	}
 	return OUTCOME_OK;
@@ -371,14 +230,14 @@ static enum outcome collect(struct worker *worker, struct failure *reterr)
 /* Give the closed batch to the lanes, if they are free. */
 static enum outcome dispatch(struct worker *worker, struct failure *reterr)
 {
-	if (worker->decided || !crew_is_empty(worker->lanes))
+	if (worker->decided || !crew_is_empty(worker->stations.lanes))
 		return OUTCOME_OK;
 	enum outcome outcome = worker->store->prepare(worker->store->self, worker->filling, reterr);
 	FAILPOINT(AFTER_DECODE, &outcome, OUTCOME_REWIND, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	batch_split(worker->filling);
-	crew_give(worker->lanes, worker->filling);
+	crew_give(worker->stations.lanes, worker->filling);
 	worker->filling = NULL;
 	return OUTCOME_OK;
 }
@@ -452,7 +311,7 @@ static int wait_ms(struct worker *worker)
 {
 	const struct batch *batch = worker->filling;
 
-	if (!batch || worker->is_closed || batch->records_count == 0 || !crew_is_empty(worker->lanes) ||
+	if (!batch || worker->is_closed || batch->records_count == 0 || !crew_is_empty(worker->stations.lanes) ||
 		worker->decided)
 		return IDLE_WAIT_MS;
 	int64_t left = batch->opened_at + worker->config->batch_linger - monotonic_now();
@@ -515,86 +374,6 @@ static enum outcome turn_waiting(struct worker *worker, struct failure *reterr)
 	return OUTCOME_OK;
 }
 
-/* Another owner may have made the row meanwhile, and gone on from it. */
-static enum outcome create_row(struct worker *worker, struct input_partition *partition, struct failure *reterr)
-{
-	enum outcome outcome = worker->store->create_positions(worker->store->self, partition, 1, reterr);
-
-	if (outcome != OUTCOME_OK || partition->recorded == partition->position)
-		return outcome;
-	return fail(reterr, OUTCOME_REWIND, "worker.positions", "%s [%d] was begun by another worker",
-		worker->config->input_topics[partition->input], (int)partition->partition);
-}
-
-/* Make the starts of new partitions durable, in Kafka first, then in PostgreSQL. */
-static enum outcome start_new_partitions(struct worker *worker, struct input_partition *partitions, size_t count,
-	const enum position_case *cases, struct failure *reterr)
-{
-	struct input_partition fresh[BATCH_SPANS_MAX];
-	size_t fresh_count = 0;
-	enum outcome outcome = OUTCOME_OK;
-
-	for (size_t i = 0; i < count; i++)
-		if (cases[i] == POSITION_NEW)
-			fresh[fresh_count++] = partitions[i];
-	if (fresh_count)
-		outcome = worker->source->commit_start(worker->source->self, fresh, fresh_count, reterr);
-	if (fresh_count)
-		FAILPOINT(AFTER_START, &outcome, OUTCOME_RETRY, reterr);
-	for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
-		if (cases[i] == POSITION_NEW || cases[i] == POSITION_STARTED)
-			outcome = create_row(worker, &partitions[i], reterr);
-	return outcome;
-}
-
-/* What retention took before it was published is read back from the database into the recovery batch. */
-static enum outcome recall_lost(struct worker *worker, const struct input_partition *partition, int64_t from,
-	int64_t to, struct failure *reterr)
-{
-	const char *topic = worker->config->input_topics[partition->input];
-	struct batch *batch = worker->filling;
-
-	size_t before = batch->records_count;
-	enum outcome outcome = OUTCOME_OK;
-
-	if (from < to)
-		outcome = worker->store->recall_range(
-			worker->store->self, partition->input, partition->partition, from, to, batch, reterr);
-	if (outcome != OUTCOME_OK)
-		return outcome;
-	log_line(LOG_ERROR, "worker.truncated",
-		"retention took %s [%d] from %lld to %lld before it was published: %zu records are published from the "
-		"database, the others are lost; hint=raise the topic's retention",
-		topic, (int)partition->partition, (long long)partition->committed, (long long)partition->log_start,
-		batch->records_count - before);
-	if (from == to)
-		return OUTCOME_OK;
-	batch_cover(batch, partition->input, partition->partition, from, to - 1, partition->epoch, INSTANT_NONE);
-	worker->decoded_count = batch->records_count;
-	return OUTCOME_OK;
-}
-
-static enum outcome decide_positions(
-	struct worker *worker, struct input_partition *partitions, size_t count, struct failure *reterr)
-{
-	enum position_case cases[BATCH_SPANS_MAX];
-	int64_t lost_from[BATCH_SPANS_MAX], lost_to[BATCH_SPANS_MAX];
-	enum outcome outcome = OUTCOME_OK;
-
-	for (size_t i = 0; i < count; i++) {
-		outcome = position_decide(&partitions[i], worker->config->input_topics[partitions[i].input], &cases[i],
-			&lost_from[i], &lost_to[i], reterr);
-		if (outcome != OUTCOME_OK)
-			return outcome;
-	}
-	outcome = start_new_partitions(worker, partitions, count, cases, reterr);
-	for (int input = INPUT_COUNT; input-- > 0;) /* commands first, as at a tie of the merge */
-		for (size_t i = 0; i < count && outcome == OUTCOME_OK; i++)
-			if (cases[i] == POSITION_TRUNCATED && (int)partitions[i].input == input)
-				outcome = recall_lost(worker, &partitions[i], lost_from[i], lost_to[i], reterr);
-	return outcome;
-}
-
 static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
 {
 	const struct source *source = worker->source;
@@ -614,13 +393,8 @@ static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
 	open_batch(worker);
 	worker->filling->recovery = true;
 
-	/* The claim fences a predecessor; only what is read after it is final. */
-	outcome = worker->store->claim(worker->store->self, partitions, count, reterr);
-	FAILPOINT(AFTER_CLAIM, &outcome, OUTCOME_RETRY, reterr);
-	if (outcome == OUTCOME_OK)
-		outcome = source->committed(source->self, partitions, count, reterr);
-	if (outcome == OUTCOME_OK)
-		outcome = decide_positions(worker, partitions, count, reterr);
+	outcome = claim_partitions(worker->config, source, worker->store, partitions, count, worker->filling, reterr);
+	worker->decoded_count = worker->filling->records_count;
 	if (outcome == OUTCOME_OK)
 		outcome = source->start(source->self, partitions, count, reterr);
 	if (outcome != OUTCOME_OK)
@@ -702,7 +476,7 @@ static enum outcome turn_draining(struct worker *worker, struct failure *reterr)
 		return outcome;
 	if (is_anything_in_flight(worker)) {
 		if (monotonic_now() > worker->drain_deadline)
-			return abandoned(reterr);
+			return stations_fail_abandoned(reterr);
 		return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
 	}
 	FAILPOINT(IN_REVOKE, &outcome, OUTCOME_RETRY, reterr);
@@ -731,8 +505,8 @@ static enum outcome turn_rewinding(struct worker *worker, struct failure *reterr
 	discard_filling(worker);
 	recycle(worker, worker->decided);
 	worker->decided = NULL;
-	drop_done(worker, worker->lanes);
-	drop_done(worker, worker->publisher);
+	drop_done(worker, worker->stations.lanes);
+	drop_done(worker, worker->stations.publisher);
 	if (is_anything_in_flight(worker)) {
 		if (monotonic_now() > worker->drain_deadline) {
 			worker->store->interrupt(worker->store->self);
@@ -740,7 +514,7 @@ static enum outcome turn_rewinding(struct worker *worker, struct failure *reterr
 		}
 		return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
 	}
-	set_abandon(worker, false);
+	stations_abandon(&worker->stations, false);
 	if (worker->rewind_pause_ms && !worker->is_revoked) {
 		int pause_ms = worker->rewind_pause_ms;
 		worker->rewind_pause_ms = 0;
@@ -768,7 +542,7 @@ static enum outcome turn_stopping(struct worker *worker, bool *ret_stopped, stru
 	if (*ret_stopped)
 		return OUTCOME_OK;
 	if (atomic_load(&worker->stop_requests) > 1 || monotonic_now() > worker->drain_deadline)
-		return abandoned(reterr);
+		return stations_fail_abandoned(reterr);
 	return poll_source(worker, NULL, IDLE_WAIT_MS, &signal, reterr);
 }
 
@@ -786,7 +560,7 @@ static void plan_rewind(struct worker *worker, const struct failure *failure)
 		metrics_count(COUNTER_FENCED, 1);
 		worker->rewind_pause_ms = FENCED_PAUSE_MS;
 	}
-	set_abandon(worker, true);
+	stations_abandon(&worker->stations, true);
 	enter(worker, WORKER_REWINDING);
 }
 
@@ -801,7 +575,7 @@ static enum outcome act(struct worker *worker, enum outcome outcome, struct fail
 	switch (outcome) {
 	case OUTCOME_RETRY:
 		log_failure(LOG_WARNING, failure);
-		pause_before_retry(worker, worker->retries_count++);
+		stations_pause(&worker->stations, worker->retries_count++);
 		return OUTCOME_OK;
 	case OUTCOME_REJECT:
 		/* A batch that makes too many entries comes again in halves; a single record always fits. */
@@ -860,9 +634,9 @@ static enum outcome open_publisher(struct worker *worker, struct failure *reterr
 			return outcome;
 		metrics_count_error(outcome);
 		log_failure(LOG_WARNING, reterr);
-		pause_before_retry(worker, attempt);
+		stations_pause(&worker->stations, attempt);
 		if (atomic_load(&worker->stop_requests))
-			return abandoned(reterr);
+			return stations_fail_abandoned(reterr);
 	}
 }
 
@@ -904,14 +678,9 @@ enum outcome worker_run(struct worker *worker, struct failure *reterr)
 	if (outcome != OUTCOME_OK)
 		return outcome;
 
-	worker->lanes = crew_new((size_t)worker->config->database_lanes, serve_lane, wake_loop, worker);
-	worker->publisher = crew_new(1, serve_publisher, wake_loop, worker);
+	stations_start(&worker->stations);
 	outcome = run(worker, reterr);
 	enter(worker, WORKER_STOPPING);
-	set_abandon(worker, true);
-	bool have_lanes_ended = crew_free(worker->lanes, ABANDON_TIMEOUT);
-	bool has_publisher_ended = crew_free(worker->publisher, ABANDON_TIMEOUT);
-	worker->has_left_threads = !have_lanes_ended || !has_publisher_ended;
-	worker->lanes = worker->publisher = NULL;
+	stations_end(&worker->stations, ABANDON_TIMEOUT);
 	return outcome;
 }
