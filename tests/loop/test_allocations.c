@@ -5,11 +5,11 @@
  * Method: the real worker.c, lane.c and core go round over a source that hands out the same full batch again and
  * again, a store that knows every account and forgets all that is written, and a publisher that counts. None of the
  * three takes memory; what is formatted for the database is formatted here too. All kinds of events are in the batch,
- * each in JSON and in Avro, most of them consumptions. Every malloc, calloc and realloc of the process is counted,
- * whoever calls it, between the publications of two batches: by functions of these names in this program, which come
- * before those of the C library, or by the sanitizer's hooks where there is one. qsort takes scratch memory in some
- * versions of the C library: what it takes is counted apart, and bounded per batch.
- * That it can fail is shown with a store that takes and gives back one byte for each event.
+ * each in JSON and in Avro, most of them consumptions, some of these by a schema of the producer's own. Every malloc,
+ * calloc and realloc of the process is counted, whoever calls it, between the publications of two batches: by functions
+ * of these names in this program, which come before those of the C library, or by the sanitizer's hooks where there is
+ * one. qsort takes scratch memory in some versions of the C library: what it takes is counted apart, and bounded per
+ * batch. That it can fail is shown with a store that takes and gives back one byte for each event.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,6 +158,43 @@ static const char *const goldens[] = {"consume_plain", "consume_dimensions", "gr
 	"settle_plain", "extend_ttl", "release_plain", "advance_plain"};
 #define GOLDENS_COUNT (sizeof goldens / sizeof goldens[0])
 
+/* A producer's own schema: another order, an amount to be promoted, a map and a text to be passed over. */
+#define OWN_SCHEMA_ID 7
+static const char own_schema[] =
+	"{\"type\":\"record\",\"name\":\"Consume\",\"namespace\":\"shop\",\"fields\":["
+	"{\"name\":\"tags\",\"type\":{\"type\":\"map\",\"values\":\"string\"}},"
+	"{\"name\":\"amount\",\"type\":\"int\"},{\"name\":\"note\",\"type\":[\"string\",\"null\"]},"
+	"{\"name\":\"idempotencyKey\",\"type\":\"string\"},{\"name\":\"currencyId\",\"type\":\"string\"},"
+	"{\"name\":\"customerId\",\"type\":\"string\"}]}";
+
+/* Lengths up to 63 are one byte. */
+static char *put_short(char *room, struct text text)
+{
+	assert_in_range(text.size, 0, 63);
+	*room++ = (char)(text.size * 2);
+	memcpy(room, text.data, text.size);
+	return room + text.size;
+}
+
+static struct text encode_own(const struct event *event)
+{
+	static const char head[] = {0, 0, 0, 0, OWN_SCHEMA_ID, 2, 2, 'a', 2, 'b', 0, 2 /* an amount of 1 */, 0, 2, 'n'};
+	char *bytes = arena_alloc(&prepared, sizeof head + 3 * 64), *end = bytes + sizeof head;
+
+	memcpy(bytes, head, sizeof head);
+	end = put_short(end, event->idempotency_key);
+	end = put_short(end, event->currency_id);
+	end = put_short(end, event->customer_id);
+	return (struct text){bytes, (size_t)(end - bytes)};
+}
+
+static struct text encode_some_way(const struct event *event, size_t i)
+{
+	if (event->kind == EVENT_CONSUME && i % 8 == 3)
+		return encode_own(event);
+	return encode_event(&prepared, event, i / 2 % 2 ? FORMAT_AVRO : FORMAT_JSON);
+}
+
 /* One in ten is any of the kinds, the others are consumptions; every hundredth is a duplicate of the one before it, and
  * every thousandth cannot be understood. */
 static void prepare_values(void)
@@ -176,9 +213,7 @@ static void prepare_values(void)
 		event.idempotency_key = arena_format(&prepared, "5f3c2a-%zu", number);
 		event.created_at = INSTANT_NONE;
 		values[i].input = event_class_of(event.kind) == CLASS_USAGE ? INPUT_USAGE : INPUT_COMMANDS;
-		values[i].value = i % 1000 == 501
-					  ? TEXT_LITERAL("{\"customerId\":")
-					  : encode_event(&prepared, &event, i / 2 % 2 ? FORMAT_AVRO : FORMAT_JSON);
+		values[i].value = i % 1000 == 501 ? TEXT_LITERAL("{\"customerId\":") : encode_some_way(&event, i);
 	}
 	decoder_free(decoder);
 }
@@ -486,6 +521,10 @@ static void run_worker(struct quiet_world *world)
 	for (size_t i = 0; i < LANES; i++)
 		arena_init(&world->scratch[i], 1 << 20);
 	struct decoder *decoder = decoder_new();
+	char why[DECODER_WHY_SIZE];
+	assert_true(
+		decoder_learn(decoder, (struct schema_ref){SCHEMA_REF_ID, OWN_SCHEMA_ID}, text_of(own_schema), why));
+	assert_string_equal(why, "");
 	world->worker = worker_new(&config, decoder, &source, &store, &publish);
 	enum outcome outcome = worker_run(world->worker, &failure);
 	worker_free(world->worker);

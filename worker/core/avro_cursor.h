@@ -6,6 +6,7 @@
 #ifndef DRAWDOWN_CORE_AVRO_CURSOR_H
 #define DRAWDOWN_CORE_AVRO_CURSOR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,51 +17,80 @@
 #define CURSOR_ITEMS_MAX (256 * 1024) /* items of arrays and maps, records, nulls: what may take no bytes at all */
 #define CURSOR_DEPTH_MAX 64
 
-struct cursor {
-	const uint8_t *at;
-	const uint8_t *end;
+/* A cursor whose address never leaves its function stays in registers, which is most of a decoder's speed. */
+#define CURSOR_INLINE __attribute__((always_inline)) static inline
+
+/* What is noted of one record's run. */
+struct cursor_notes {
 	size_t items_left;
 	const char *problem;	   /* what is wrong, once a take has failed */
 	struct text problem_field; /* the record's field in which it was found */
 };
 
-static inline struct cursor cursor_of(struct text bytes)
+/* A place in the bytes. A copy goes its own way, but for the notes. */
+struct cursor {
+	const uint8_t *at;
+	const uint8_t *end;
+	struct cursor_notes *notes;
+};
+
+static inline struct cursor cursor_of(struct text bytes, struct cursor_notes *notes)
 {
 	const uint8_t *at = (const uint8_t *)bytes.data;
-	return (struct cursor){.at = at, .end = at + bytes.size, .items_left = CURSOR_ITEMS_MAX};
+	*notes = (struct cursor_notes){.items_left = CURSOR_ITEMS_MAX};
+	return (struct cursor){at, at + bytes.size, notes};
 }
 
-static inline bool cursor_refuse(struct cursor *cursor, const char *problem)
+/* Fills notes->problem and returns false. */
+__attribute__((cold)) bool cursor_note_problem(struct cursor_notes *notes, const char *problem);
+
+CURSOR_INLINE bool cursor_refuse(struct cursor *cursor, const char *problem)
 {
-	cursor->problem = problem;
-	return false;
+	return cursor_note_problem(cursor->notes, problem);
 }
 
-/* A zigzag varint of at most 10 bytes. */
-static inline bool cursor_take_long(struct cursor *cursor, int64_t *ret_value)
+/* Little-endian, whatever the machine; 8 bytes. */
+static inline uint64_t cursor_little_endian(const void *bytes)
 {
-	if (cursor->at != cursor->end && *cursor->at < 0x80) {
-		uint64_t byte = *cursor->at++;
-		*ret_value = (int64_t)(byte >> 1 ^ -(byte & 1));
+	uint64_t bits;
+	memcpy(&bits, bytes, sizeof bits);
+	return le64toh(bits);
+}
+
+struct cursor_varint {
+	const uint8_t *end; /* NULL where it is refused */
+	uint64_t bits;
+};
+
+/* A varint of any length. */
+struct cursor_varint cursor_read_varint(const uint8_t *at, const uint8_t *end, struct cursor_notes *notes);
+
+/* A varint of at most 10 bytes, as it stands. */
+CURSOR_INLINE bool cursor_take_varint(struct cursor *cursor, uint64_t *ret_bits)
+{
+	if (__builtin_expect(cursor->at != cursor->end && *cursor->at < 0x80, true)) { /* almost all */
+		*ret_bits = *cursor->at++;
 		return true;
 	}
-	uint64_t bits = 0;
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		if (cursor->at == cursor->end)
-			return cursor_refuse(cursor, "is cut off");
-		uint8_t byte = *cursor->at++;
-		if (shift == 63 && byte > 1)
-			break;
-		bits |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80)) {
-			*ret_value = (int64_t)(bits >> 1 ^ -(bits & 1));
-			return true;
-		}
-	}
-	return cursor_refuse(cursor, "has an over-long integer");
+	struct cursor_varint varint = cursor_read_varint(cursor->at, cursor->end, cursor->notes);
+	if (!varint.end)
+		return false;
+	cursor->at = varint.end;
+	*ret_bits = varint.bits;
+	return true;
 }
 
-static inline bool cursor_take_bytes(struct cursor *cursor, size_t size, struct text *ret_bytes)
+/* Zigzag: the lowest bit is the sign. */
+CURSOR_INLINE bool cursor_take_long(struct cursor *cursor, int64_t *ret_value)
+{
+	uint64_t bits;
+	if (!cursor_take_varint(cursor, &bits))
+		return false;
+	*ret_value = (int64_t)(bits >> 1 ^ -(bits & 1));
+	return true;
+}
+
+CURSOR_INLINE bool cursor_take_bytes(struct cursor *cursor, size_t size, struct text *ret_bytes)
 {
 	if (size > (size_t)(cursor->end - cursor->at))
 		return cursor_refuse(cursor, "is cut off");
@@ -70,17 +100,17 @@ static inline bool cursor_take_bytes(struct cursor *cursor, size_t size, struct 
 }
 
 /* Bytes or a string: a length, then as many bytes. */
-static inline bool cursor_take_sized(struct cursor *cursor, struct text *ret_bytes)
+CURSOR_INLINE bool cursor_take_sized(struct cursor *cursor, struct text *ret_bytes)
 {
-	int64_t size;
-	if (!cursor_take_long(cursor, &size))
+	uint64_t bits;
+	if (!cursor_take_varint(cursor, &bits))
 		return false;
-	if (size < 0 || (uint64_t)size > (uint64_t)(cursor->end - cursor->at))
+	if (bits & 1 || bits >> 1 > (size_t)(cursor->end - cursor->at))
 		return cursor_refuse(cursor, "has a length out of range");
-	return cursor_take_bytes(cursor, (size_t)size, ret_bytes);
+	return cursor_take_bytes(cursor, bits >> 1, ret_bytes);
 }
 
-static inline bool cursor_take_boolean(struct cursor *cursor, bool *ret_value)
+CURSOR_INLINE bool cursor_take_boolean(struct cursor *cursor, bool *ret_value)
 {
 	struct text byte;
 	if (!cursor_take_bytes(cursor, 1, &byte))
@@ -91,7 +121,7 @@ static inline bool cursor_take_boolean(struct cursor *cursor, bool *ret_value)
 	return true;
 }
 
-static inline bool cursor_take_int(struct cursor *cursor, int64_t *ret_value)
+CURSOR_INLINE bool cursor_take_int(struct cursor *cursor, int64_t *ret_value)
 {
 	if (!cursor_take_long(cursor, ret_value))
 		return false;
@@ -100,60 +130,53 @@ static inline bool cursor_take_int(struct cursor *cursor, int64_t *ret_value)
 	return true;
 }
 
-/* Little-endian, whatever the machine. */
-static inline uint64_t cursor_little_endian(const char *data, size_t size)
-{
-	uint64_t bits = 0;
-	for (size_t i = 0; i < size; i++)
-		bits |= (uint64_t)(uint8_t)data[i] << 8 * i;
-	return bits;
-}
-
-static inline bool cursor_take_float(struct cursor *cursor, double *ret_value)
+CURSOR_INLINE bool cursor_take_float(struct cursor *cursor, double *ret_value)
 {
 	struct text bytes;
 	float value;
 	if (!cursor_take_bytes(cursor, sizeof value, &bytes))
 		return false;
-	uint32_t bits = (uint32_t)cursor_little_endian(bytes.data, sizeof value);
+	uint32_t bits;
+	memcpy(&bits, bytes.data, sizeof bits);
+	bits = le32toh(bits);
 	memcpy(&value, &bits, sizeof value);
 	*ret_value = (double)value;
 	return true;
 }
 
-static inline bool cursor_take_double(struct cursor *cursor, double *ret_value)
+CURSOR_INLINE bool cursor_take_double(struct cursor *cursor, double *ret_value)
 {
 	struct text bytes;
 	if (!cursor_take_bytes(cursor, sizeof *ret_value, &bytes))
 		return false;
-	uint64_t bits = cursor_little_endian(bytes.data, sizeof *ret_value);
+	uint64_t bits = cursor_little_endian(bytes.data);
 	memcpy(ret_value, &bits, sizeof *ret_value);
 	return true;
 }
 
 /* The index of an enum's symbol or a union's branch. */
-static inline bool cursor_take_index(struct cursor *cursor, size_t count, size_t *ret_index)
+CURSOR_INLINE bool cursor_take_index(struct cursor *cursor, size_t count, size_t *ret_index)
 {
-	int64_t index;
-	if (!cursor_take_long(cursor, &index))
+	uint64_t bits;
+	if (!cursor_take_varint(cursor, &bits))
 		return false;
-	if (index < 0 || (uint64_t)index >= count)
+	if (bits & 1 || bits >> 1 >= count)
 		return cursor_refuse(cursor, "has an index out of range");
-	*ret_index = (size_t)index;
+	*ret_index = bits >> 1;
 	return true;
 }
 
 /* Counts what takes no bytes against the bound. */
-static inline bool cursor_take_empty(struct cursor *cursor, size_t count)
+CURSOR_INLINE bool cursor_take_empty(struct cursor *cursor, size_t count)
 {
-	if (count > cursor->items_left)
+	if (count > cursor->notes->items_left)
 		return cursor_refuse(cursor, "has too many items");
-	cursor->items_left -= count;
+	cursor->notes->items_left -= count;
 	return true;
 }
 
 /* The next block of an array or map; 0: that was the last. Counts its items against the bound. */
-static inline bool cursor_take_block(struct cursor *cursor, size_t *ret_count)
+CURSOR_INLINE bool cursor_take_block(struct cursor *cursor, size_t *ret_count)
 {
 	int64_t count, size;
 	if (!cursor_take_long(cursor, &count))

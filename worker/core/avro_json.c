@@ -9,6 +9,7 @@
 
 struct printer {
 	struct cursor cursor;
+	struct cursor_notes notes;
 	struct buffer buffer;
 	unsigned depth;
 };
@@ -34,8 +35,8 @@ static bool print_record(struct printer *printer, const struct schema *schema)
 	for (size_t i = 0; i < schema->count; i++) {
 		json_put_name(&printer->buffer, schema->fields[i].name);
 		if (!print_value(printer, schema->fields[i].schema)) {
-			if (!printer->cursor.problem_field.data)
-				printer->cursor.problem_field = schema->fields[i].name;
+			if (!printer->notes.problem_field.data)
+				printer->notes.problem_field = schema->fields[i].name;
 			return false;
 		}
 	}
@@ -216,12 +217,12 @@ bool avro_to_json(const struct schema *schema, struct text bytes, struct arena *
 	struct defect *ret_defect)
 {
 	struct printer printer;
-	printer.cursor = cursor_of(bytes);
+	printer.cursor = cursor_of(bytes, &printer.notes);
 	printer.depth = 0;
 	buffer_init(&printer.buffer, arena);
 	if (!print_value(&printer, schema))
-		return defect_fill(ret_defect, "malformed_avro", "%.*s %s", TEXT_ARGS(printer.cursor.problem_field),
-			printer.cursor.problem);
+		return defect_fill(ret_defect, "malformed_avro", "%.*s %s", TEXT_ARGS(printer.notes.problem_field),
+			printer.notes.problem);
 	if (printer.cursor.at != printer.cursor.end)
 		return defect_fill(ret_defect, "malformed_avro", "%td bytes follow the record",
 			printer.cursor.end - printer.cursor.at);

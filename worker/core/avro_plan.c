@@ -240,12 +240,13 @@ static void set_child(struct plan_child *child, const struct plan *plan)
 			child->plan = plan->children[1 - i].plan;
 		}
 	}
-	child->step = child->plan->step;
 }
 
 static int slot_of(enum field field, enum expectation outer)
 {
-	return outer == EXPECT_THRESHOLD ? field - FIELD_THRESHOLD_AMOUNT : field;
+	if (outer == EXPECT_THRESHOLD)
+		return field == FIELD_NONE ? THRESHOLD_UNWANTED_SLOT : field - FIELD_THRESHOLD_AMOUNT;
+	return field == FIELD_NONE ? FIELD_UNWANTED_SLOT : field;
 }
 
 static size_t count_empty(const struct plan *plan)
@@ -302,8 +303,7 @@ static bool compile_fields(struct compiler *compiler, const struct schema *schem
 			return false;
 		children[i].name = theirs->name;
 		children[i].field = field.field;
-		children[i].slot =
-			target->expectation == EXPECT_THRESHOLD ? field.field - FIELD_THRESHOLD_AMOUNT : field.field;
+		children[i].slot = slot_of(field.field, target->expectation);
 		set_child(&children[i], plan);
 	}
 	return true;

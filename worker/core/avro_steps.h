@@ -20,8 +20,8 @@ enum plan_step {
 	STEP_MILLIS,
 	STEP_MICROS,
 	STEP_ENUM,
-	STEP_RECORD,
 	STEP_UNION,
+	STEP_RECORD, /* from here on: what can contain itself */
 	STEP_ARRAY,
 	STEP_MAP,
 	STEP_THRESHOLDS,
@@ -30,12 +30,11 @@ enum plan_step {
 #define NULL_NOWHERE (-1)
 
 struct plan_child {
-	enum plan_step step;	 /* of `plan` */
 	int null_index;		 /* which branch of a union of null and one more is null, or NULL_NOWHERE */
 	const struct plan *plan; /* of the other branch, where the field is a union of null and one more */
 	struct text name;	 /* of a record's field */
 	enum field field;	 /* FIELD_NONE: it is passed over */
-	int slot;	/* of a record: where the value goes, among the values of the fields or of a threshold */
+	int slot; /* of a record: where the value goes, among the values of the fields or of a threshold */
 };
 
 /* Knows no field of its own, so that one plan serves every place where the schema stands. */

@@ -163,18 +163,49 @@ size_t credit_to_bytes(credit_t amount, uint8_t bytes[16])
 	return size;
 }
 
+static uint64_t get_u64(const uint8_t *bytes)
+{
+	uint64_t big;
+	memcpy(&big, bytes, sizeof big);
+	return be64toh(big);
+}
+
+static uint32_t get_u32(const uint8_t *bytes)
+{
+	uint32_t big;
+	memcpy(&big, bytes, sizeof big);
+	return be32toh(big);
+}
+
+/* 1-3 bytes, with their sign. */
+static uint64_t get_short(const uint8_t *bytes, size_t size)
+{
+	uint64_t bits = bytes[0] & 0x80 ? UINT64_MAX : 0;
+	for (size_t i = 0; i < size; i++)
+		bits = bits << 8 | bytes[i];
+	return bits;
+}
+
 bool credit_from_bytes(const uint8_t *bytes, size_t size, unsigned scale, credit_t *ret_amount)
 {
 	if (size < 1 || size > 16 || scale > CREDIT_SCALE)
 		return false;
-	/* in halves: shifts of 128 bits are slow, and every Avro amount comes this way */
-	size_t high_size = size > 8 ? size - 8 : 0;
-	uint64_t high = bytes[0] & 0x80 ? UINT64_MAX : 0, low = high;
-	for (size_t i = 0; i < high_size; i++)
-		high = high << 8 | bytes[i];
-	for (size_t i = high_size; i < size; i++)
-		low = low << 8 | bytes[i];
+	/* Every Avro amount comes this way. Reads overlap, so that there is no loop of a length that varies. */
+	uint64_t high, low;
+	if (size > 8) {
+		low = get_u64(bytes + size - 8);
+		high = (uint64_t)((int64_t)get_u64(bytes) >> 8 * (16 - size));
+	} else {
+		low = size >= 4
+			      ? (uint64_t)(int64_t)(int32_t)get_u32(bytes) << 8 * (size - 4) | get_u32(bytes + size - 4)
+			      : get_short(bytes, size);
+		high = (int64_t)low < 0 ? UINT64_MAX : 0;
+	}
 	credit_t amount = (credit_t)((magnitude_t)high << 64 | low);
+	if (scale == CREDIT_SCALE && size <= 8) { /* most are: 64 bits are within any bounds */
+		*ret_amount = amount;
+		return true;
+	}
 	if (scale < CREDIT_SCALE &&
 		__builtin_mul_overflow(amount, (credit_t)power_of_ten(CREDIT_SCALE - scale), &amount))
 		return false;

@@ -231,7 +231,7 @@ static bool take_reference(
 	if (framing == FRAMING_CONFLUENT)
 		*ret_ref = (struct schema_ref){SCHEMA_REF_ID, big_endian_32(value->data + 1)};
 	else
-		*ret_ref = fingerprint_ref(cursor_little_endian(value->data + 2, 8));
+		*ret_ref = fingerprint_ref(cursor_little_endian(value->data + 2));
 	value->data += size;
 	value->size -= size;
 	return true;

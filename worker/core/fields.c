@@ -72,7 +72,7 @@ void fields_append_threshold(struct fields *fields, enum value_type type)
 	if (!item)
 		return;
 	item->type = type;
-	memcpy(item->values, fields->values + FIELD_THRESHOLD_AMOUNT, sizeof item->values);
+	memcpy(item->values, fields->values + FIELD_THRESHOLD_AMOUNT, THRESHOLD_SLOTS_COUNT * sizeof item->values[0]);
 }
 
 enum field field_find(struct text name)

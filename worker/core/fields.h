@@ -91,11 +91,14 @@ struct members {
 };
 
 #define THRESHOLD_SLOTS_COUNT (FIELD_COUNT - FIELD_THRESHOLD_AMOUNT)
+/* The last slot of either is for who has to put somewhere what nobody wants. */
+#define FIELD_UNWANTED_SLOT FIELD_COUNT
+#define THRESHOLD_UNWANTED_SLOT THRESHOLD_SLOTS_COUNT
 
 /* An item of `thresholds`. */
 struct threshold_item {
 	enum value_type type; /* VALUE_OBJECT, or something that it cannot be */
-	struct value values[THRESHOLD_SLOTS_COUNT];
+	struct value values[THRESHOLD_SLOTS_COUNT + 1];
 };
 
 struct threshold_items {
@@ -104,7 +107,7 @@ struct threshold_items {
 };
 
 struct fields {
-	struct value values[FIELD_COUNT];
+	struct value values[FIELD_COUNT + 1];
 	struct members dimensions;
 	struct members metadata;
 	struct threshold_items thresholds;
