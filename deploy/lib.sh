@@ -68,7 +68,7 @@ fetch_kafka() {
 }
 
 # The clients of proto/examples into the cache, once for each content of what they ask for, in $EXAMPLES: java/*.jar,
-# node/node_modules, go/usage and go/ledger.
+# node/node_modules, go/usage, go/ledger and go/registry.
 fetch_examples() {
     local source=$ROOT/proto/examples
     EXAMPLES=$CACHE/examples-$(cd "$source" && cat java/pom.xml node/package.json go/go.* go/*/*.go | sha256sum | head -c 12)
