@@ -14,8 +14,9 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from support.client import ENCODERS, OFFSET_BEGINNING, TIMEOUT
 from support.events import CURRENCY, command, consume, extend, grant, release, reserve, reverse, settle, void
 
+MIB = 1 << 20
 CUSTOMERS = 1000
-PORTION = 250_000  # produced before the worker has to have caught up
+PORTION_MAX = 250_000  # records, after which the worker has to have caught up
 BAD_VARINTS = (b"\x01", b"\xff" * 9 + b"\x01", b"\x80" * 9 + b"\x01", b"\x80\xa8\xd6\xb9\x07", b"\xff" * 11 + b"\x01", b"\x7e")
 BAD_WORDS = (b"NaN", b"1e400", b"\\u0000", b"\\udc00", b"[[[[", b"}", b'"', b"\xff", b"\0", b"9" * 400, b'"amount":1,')
 
@@ -29,8 +30,8 @@ class Report:
     outcomes: int = 0
     dead_letters: int = 0
     reasons: Counter = field(default_factory=Counter)
-    rss: list = field(default_factory=list)  # resident MiB after each portion
-    rss_max: int = 0
+    rss: list = field(default_factory=list)  # resident bytes after each portion
+    growth: int = 0  # of the second half over the first, the largest of each
 
 
 def events(chance, number):
@@ -193,9 +194,10 @@ def run(installation, records, seed):
         report.grants += 1
     options = {"partitioner": "murmur2_random", "compression.type": "lz4", "linger.ms": 20, "acks": 1}
     producer = Producer({"bootstrap.servers": installation.client.bootstrap} | options)
-    done = 0
+    half, done = records // 2, 0
     while done < records:
-        for _ in range(min(PORTION, records - done)):
+        portion = half - done if done < half else max(records // 8, 1)  # the largest first: it warms up
+        for _ in range(min(PORTION_MAX, portion, records - done)):
             topic = "usage" if maker.chance.randrange(4) == 0 else "commands"
             produce(producer, installation.prefix + topic, maker.make(), str(maker.chance.randrange(CUSTOMERS)))
             done += 1
@@ -203,8 +205,10 @@ def run(installation, records, seed):
                 producer.poll(0)
         assert producer.flush(TIMEOUT) == 0
         installation.wait_for_lag_zero(seconds=600)
-        report.rss.append(rss_of(worker) >> 20)
-        print(f"{done} records, worker {report.rss[-1]} MiB", flush=True)
-    report.rss_max = max(report.rss) << 20
+        report.rss.append(rss_of(worker))
+        print(f"{done} records, worker {report.rss[-1] / MIB:.1f} MiB", flush=True)
+        if done <= half:
+            warm = max(report.rss)
+    report.growth = max(report.rss) - warm
     account(installation, report)
     return report

@@ -10,31 +10,16 @@ import json
 import struct
 from pathlib import Path
 
+import fastavro
 from confluent_kafka import Producer
+from support.avro_bytes import INT64_MIN, NULL, OVERLONG, VALUE, members, text, varint
 from support.client import SCHEMAS, SINGLE_OBJECT
 from support.events import CURRENCY, consume, grant
 
 MIB = 1 << 20
-INT64_MIN = -(2**63)
 VALUE_SIZE_MAX = 256 * 1024
 
 
-def varint(number):
-    """As Avro writes a long."""
-    bits = ((number << 1) ^ (number >> 63)) & (2**64 - 1)
-    encoded = bytearray()
-    while bits > 0x7F:
-        encoded.append(bits & 0x7F | 0x80)
-        bits >>= 7
-    return bytes(encoded) + bytes([bits])
-
-
-def text(value):
-    data = value if isinstance(value, bytes) else value.encode()
-    return varint(len(data)) + data
-
-
-NULL, VALUE = varint(0), varint(1)  # branches of a union
 ONE = text((10**12).to_bytes(6, "big"))
 PLAIN = {
     "customerId": text("acme"),
@@ -71,11 +56,6 @@ def consume_without(*names):
     return json.dumps({name: value for name, value in event.items() if name not in names}).encode()
 
 
-def members(*pairs):
-    """A map in one block."""
-    return VALUE + varint(len(pairs)) + b"".join(text(name) + value for name, value in pairs) + NULL
-
-
 def threshold(percent):
     return NULL + VALUE + varint(percent) + varint(10)
 
@@ -85,7 +65,6 @@ A_CURRENCY = "is not 1-255 of [A-Za-z0-9_|.-], the first alphanumeric"
 PRINTABLE = "is not 1-255 printable characters"
 A_TIME = "is not a time of RFC 3339 with a zone"
 A_MEMBER = "has a value that is neither text, a number of at most 100 digits, nor a boolean"
-OVERLONG = b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"
 NOT_UTF8 = ("malformed_json", "the value is not UTF-8, or has a NUL")
 
 TABLE = {  # what it is: bytes, reason, error
@@ -303,6 +282,14 @@ TABLE = {  # what it is: bytes, reason, error
     "no amount": (consume_without("amount"), "missing_field", "amount is missing"),
 }
 
+LAST_SECOND = 253402300799000000
+OUTCOMES = {  # understood, and yet without effect: bytes, code
+    "the year 9999": (raw(createdAt='"9999-12-31T23:59:59Z"'), "in_the_future"),
+    "the year 1": (raw(createdAt='"0001-01-01T00:00:00Z"'), "too_old"),
+    "the year 9999 in Avro": (avro(createdAt=VALUE + varint(LAST_SECOND)), "in_the_future"),
+    "a time due in the year 9999": (avro("Advance", dueAt=varint(LAST_SECOND)), "not_due"),
+}
+
 
 def rss(worker):
     """Resident bytes of its process."""
@@ -324,12 +311,117 @@ def test_each_row_is_a_dead_letter_that_names_the_field_and_what_is_behind_it_co
     for name, (value, _, _) in TABLE.items():
         drawdown.client.produce("commands", value, key="acme", headers={"row": name})
         drawdown.client.produce("commands", consume("acme", 1, f"behind {name}"))
+    for value, _ in OUTCOMES.values():
+        drawdown.client.produce("commands", value, key="acme")
     drawdown.wait_for_lag_zero()
     found = {letter.headers["row"].decode(): (letter.raw, *told(letter)) for letter in letters(drawdown)}
     expected = {name: (value if value != b"" else None, reason, error) for name, (value, reason, error) in TABLE.items()}
     assert {name: row[1:] for name, row in found.items()} == {name: row[1:] for name, row in expected.items()}
     assert {name: row[0] or None for name, row in found.items()} == {name: row[0] for name, row in expected.items()}
+    codes = [outcome.value["code"] for outcome in drawdown.client.read("outcomes")]
+    assert codes == [code for _, code in OUTCOMES.values()]
     assert drawdown.books.balance("acme", CURRENCY) == 1000 - len(TABLE)
+    assert rss(worker) < 200 * MIB
+    drawdown.check_books()
+
+
+NODE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+TWIG = {"type": "record", "name": "Twig", "fields": [{"name": "twigs", "type": {"type": "array", "items": "Twig"}}]}
+OWN = {  # a producer's schema: what we want, and behind it what is passed over
+    "customerId": ("string", PLAIN["customerId"]),
+    "currencyId": ("string", PLAIN["currencyId"]),
+    "resourceId": (["null", {"type": "enum", "name": "Kind", "symbols": ["gpu", "cpu"]}], NULL),
+    "idempotencyKey": ("string", PLAIN["idempotencyKey"]),
+    "amount": ("int", varint(1)),
+    "createdAt": (["string", "null", {"type": "long", "logicalType": "timestamp-millis"}], varint(1)),
+    "nulls": ({"type": "array", "items": "null"}, NULL),
+    "hollows": ({"type": "array", "items": {"type": "record", "name": "Hollow", "fields": []}}, NULL),
+    "node": (["null", NODE], NULL),
+    "twig": (["null", TWIG], NULL),
+    "choice": (["null", "string", "double"], NULL),
+    "color": ({"type": "enum", "name": "Color", "symbols": ["RED", "BLUE"]}, varint(0)),
+    "note": ("string", text("")),
+    "blob": ("bytes", text("")),
+    "level": ("int", varint(0)),
+    "size": ("long", varint(0)),
+    "is_urgent": ("boolean", b"\0"),
+    "labels": ({"type": "map", "values": "string"}, NULL),
+    "seal": ({"type": "fixed", "name": "Seal", "size": 16}, b"s" * 16),
+}
+OWN_SCHEMA = {
+    "type": "record",
+    "name": "Consume",
+    "namespace": "shop",
+    "fields": [{"name": name, "type": kind} for name, (kind, _) in OWN.items()],
+}
+OWN_FINGERPRINT = bytes.fromhex(
+    fastavro.schema.fingerprint(fastavro.schema.to_parsing_canonical_form(OWN_SCHEMA), "CRC-64-AVRO")
+)
+ITEMS_MAX = 256 * 1024
+OWN_TABLE = {  # what it is: field, bytes, what is wrong with it
+    "10^9 nulls": ("nulls", varint(10**9) + NULL, "nulls has too many items"),
+    "-10^9 nulls": ("nulls", varint(-(10**9)) + varint(0) + NULL, "nulls has too many items"),
+    "INT64_MIN nulls": ("nulls", varint(INT64_MIN) + varint(0) + NULL, "nulls has too many items"),
+    "a null too much": ("nulls", varint(ITEMS_MAX + 1) + NULL, "nulls has too many items"),
+    "nulls in many blocks": ("nulls", varint(ITEMS_MAX // 256) * 257 + NULL, "nulls has too many items"),
+    "10^9 records of no size": ("hollows", varint(10**9) + NULL, "hollows has too many items"),
+    "10^9 members": ("labels", varint(10**9), "labels has too many items"),
+    "a block of 2^62 bytes": ("labels", varint(-1) + varint(2**62), "labels has a block size out of range"),
+    "a block of -1 bytes": ("nulls", varint(-1) + varint(-1), "nulls has a block size out of range"),
+    "records 100 deep": ("node", VALUE * 100 + NULL, "next is nested too deep"),
+    "records 100,000 deep": ("node", VALUE * 100_000 + NULL, "next is nested too deep"),
+    "arrays 100 deep": ("twig", VALUE + varint(1) * 100 + NULL * 100, "twigs is nested too deep"),
+    "arrays 100,000 deep": ("twig", VALUE + varint(1) * 100_000, "twigs is nested too deep"),
+    "a branch too high": ("choice", varint(3), "choice has an index out of range"),
+    "a branch below 0": ("choice", varint(-1), "choice has an index out of range"),
+    "a branch of INT64_MIN": ("node", varint(INT64_MIN), "node has an index out of range"),
+    "a branch too high of ours": ("createdAt", varint(3), "createdAt has an index out of range"),
+    "an enum too high": ("color", varint(2), "color has an index out of range"),
+    "an enum of 2^62": ("color", varint(2**62), "color has an index out of range"),
+    "an enum too high of ours": ("resourceId", VALUE + varint(2), "resourceId has an index out of range"),
+    "an enum below 0 of ours": ("resourceId", VALUE + varint(-1), "resourceId has an index out of range"),
+    "a length of 2^62": ("note", varint(2**62), "note has a length out of range"),
+    "a length of -1": ("note", varint(-1), "note has a length out of range"),
+    "a length of INT64_MIN": ("blob", varint(INT64_MIN), "blob has a length out of range"),
+    "an int beyond 32 bits": ("level", varint(2**31), "level has an int out of range"),
+    "an over-long long": ("size", OVERLONG, "size has an over-long integer"),
+    "a boolean of 2": ("is_urgent", b"\2", "is_urgent has a boolean that is neither 0 nor 1"),
+    "a fixed cut off": ("seal", b"s" * 15, "seal is cut off"),
+    "a fixed too long": ("seal", b"s" * 17, "1 bytes follow the record"),
+    "an amount below 0": ("amount", varint(-1), "amount is not above 0"),
+    "an amount beyond 32 bits": ("amount", varint(2**40), "amount has an int out of range"),
+    "a customer of 10 kB": ("customerId", text("x" * 10_000), f"customerId {AN_ID}"),
+    "the year 0": ("createdAt", NULL + text("0000-01-01T00:00:00Z"), f"createdAt {A_TIME}"),
+    "milliseconds of 2^62": ("createdAt", varint(2) + varint(2**62), "createdAt is outside of the years 0001-9999"),
+}
+OWN_FINE = {  # as far as it goes, and what is passed over need not make sense
+    "as many nulls as may be": ("nulls", varint(ITEMS_MAX - 10) + NULL),
+    "records 60 deep": ("node", VALUE * 60 + NULL),
+    "a text not UTF-8": ("note", text(b"\xff\0")),
+    "a member twice": ("labels", varint(2) + (text("a") + text("b")) * 2 + NULL),
+}
+
+
+def own(**fields):
+    body = b"".join(fields.get(name, plain) for name, (_, plain) in OWN.items())
+    return SINGLE_OBJECT + OWN_FINGERPRINT + body
+
+
+def test_a_producers_own_schema_lets_no_bytes_through_that_ours_would_not(drawdown, tmp_path):
+    path = tmp_path / "own.avsc"
+    path.write_text(json.dumps(OWN_SCHEMA))
+    drawdown.run("schemas", "add", str(path))
+    worker = drawdown.worker().start()
+    drawdown.client.produce("commands", grant("acme", 1000))
+    for name, (field, value, _) in OWN_TABLE.items():
+        drawdown.client.produce("commands", own(**{field: value}), key="acme", headers={"row": name})
+        drawdown.client.produce("commands", consume("acme", 1, f"behind {name}"))
+    for name, (field, value) in OWN_FINE.items():
+        drawdown.client.produce("commands", own(**{field: value, "idempotencyKey": text(name)}), key="acme")
+    drawdown.wait_for_lag_zero()
+    found = {letter.headers["row"].decode(): (letter.raw, told(letter)[1]) for letter in letters(drawdown)}
+    assert found == {name: (own(**{field: value}), error) for name, (field, value, error) in OWN_TABLE.items()}
+    assert drawdown.books.balance("acme", CURRENCY) == 1000 - len(OWN_TABLE) - len(OWN_FINE)
     assert rss(worker) < 200 * MIB
     drawdown.check_books()
 
