@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a topic holds when it is opened, one partition after the other; or what it holds and what comes, all partitions
- * together. Read committed, for subcommands: joins no group, commits nothing.
+ * together. Read committed, beside the worker's own reading: joins no group, commits nothing.
  */
 #ifndef DRAWDOWN_TOPIC_READER_H
 #define DRAWDOWN_TOPIC_READER_H
@@ -35,6 +35,12 @@ typedef bool topic_reader_take(void *context, const rd_kafka_message_t *message)
  * show progress. RETRY where nothing comes for `silence_max`: a transaction is open there; else FATAL. */
 enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, int64_t from, int64_t to,
 	topic_reader_take *take, void *context, struct failure *reterr);
+
+/* What a reader meets first from `offset` on, the caller's to destroy: a record, or with `err` an end of the partition,
+ * an offset that it does not have, or what can be read but not understood. RETRY where nothing comes for
+ * `silence_max`. */
+enum outcome topic_reader_first(struct topic_reader *reader, int32_t partition, int64_t offset,
+	rd_kafka_message_t **ret_message, struct failure *reterr);
 
 /* Hands out the records of all partitions as they become readable, from the beginning or from the end as it is now;
  * NULL now and then, as above. `stops_at_end`: until each partition has shown an end once; else until `take` has

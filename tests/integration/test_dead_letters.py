@@ -325,7 +325,7 @@ def test_what_was_cut_or_has_no_topic_is_never_sent(running):
     assert replay(running, "--unreadable", "--too-old")["replayed"] == 0
     (cut,) = names(listed(running, "--topic", "usage"))
     lines = running.run("dead-letters", "show", cut).stdout.splitlines()
-    assert "state    unsendable: the record has 2000000 bytes, which stand at its source only" in lines
+    assert "state    unsendable: the record's bytes, 2000000 in number, stand at its source only" in lines
     raw = running.run("dead-letters", "show", cut, "--raw", check=False)
     assert raw.returncode == REFUSED and "the letter is cut: its bytes stand at its source only" in raw.stderr
 

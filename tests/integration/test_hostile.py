@@ -7,11 +7,12 @@ in test_bad_input.py.
 """
 
 import json
+import re
 import struct
 from pathlib import Path
 
 import fastavro
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from support.avro_bytes import INT64_MIN, NULL, OVERLONG, VALUE, members, text, varint
 from support.client import SCHEMAS, SINGLE_OBJECT
 from support.events import CURRENCY, consume, grant
@@ -517,3 +518,76 @@ def test_a_decompression_bomb_goes_without_its_bytes_and_what_is_behind_it_count
     assert [letter.raw for letter in found] == [None if cut else b"{" for _, _, cut in BOMBS.values()]
     assert drawdown.books.balance("acme", CURRENCY) == 10 - len(BOMBS)
     assert rss(worker) < 250 * MIB
+
+
+UNPACKED_MAX = 100_000_000  # kafka.receive.message.max.bytes as it is unless set
+OWN_HEADERS = ("reason", "error", "topic", "partition", "offset", "timestamp")
+
+
+def not_unpacked(topic, partition, offset):
+    """What stands for a record that cannot be unpacked: key, value, headers."""
+    error = (
+        "the record's batch cannot be unpacked within receive.message.max.bytes; until retention takes them, "
+        f"readers with a larger one find its bytes at offset {offset} of [{partition}] of {topic}"
+    )
+    own = ("bad_compression", error, topic, partition, offset)
+    headers = [("drawdown.cut", b"unknown"), *((f"drawdown.{name}", str(value).encode()) for name, value in zip(OWN_HEADERS, own))]
+    return None, None, [*headers, ("drawdown.timestamp", None)]
+
+
+def whole(letters):
+    return [(letter.key, letter.raw, letter.header_list) for letter in letters]
+
+
+def explode_many(drawdown, count):
+    """Records in one batch that stand for a tenth more than what is unpacked."""
+    producer = bomb_producer(drawdown, **{"linger.ms": 2000, "batch.num.messages": count})
+    value = b" " * (UNPACKED_MAX * 11 // 10 // count)
+    for _ in range(count):
+        producer.produce(drawdown.prefix + "commands", value, key="acme")
+    assert producer.flush(60) == 0
+
+
+def reads_with_more(drawdown, partition, offset):
+    """The size of the value that a reader finds there who takes larger batches than the worker does."""
+    options = {"bootstrap.servers": drawdown.client.bootstrap, "group.id": "more", "receive.message.max.bytes": 2 * UNPACKED_MAX}
+    consumer = Consumer(options)
+    consumer.assign([TopicPartition(drawdown.prefix + "commands", partition, offset)])
+    message = consumer.poll(60)
+    consumer.close()
+    assert message and not message.error() and message.offset() == offset
+    return len(message.value())
+
+
+def test_batches_beyond_what_is_unpacked_are_passed_by_and_what_is_behind_them_counts(drawdown):
+    worker = drawdown.worker().start()
+    drawdown.client.produce("commands", grant("acme", 10))
+    drawdown.client.flush()
+    for key in ("acme", "acme", "globex"):
+        explode(drawdown, bomb_producer(drawdown), key=key, value=b" " * (UNPACKED_MAX + 1))
+    drawdown.client.produce("commands", consume("acme", 1, "behind two"))
+    drawdown.client.flush()
+    explode_many(drawdown, 1000)
+    drawdown.client.produce("commands", consume("acme", 1, "behind a thousand"))
+    drawdown.wait_for_lag_zero()
+    assert drawdown.books.balance("acme", CURRENCY) == 8
+    assert rss(worker) < 250 * MIB
+    logged = re.findall(r"\[(\d)\] cannot be unpacked from offset (\d+) to (\d+): dead letters", worker.log_text())
+    gaps = [tuple(map(int, gap)) for gap in logged]
+    assert [last - first + 1 for _, first, last in sorted(gaps, key=lambda gap: gap[2])] == [1, 1, 1, 1000]
+    topic, told = drawdown.prefix + "commands", letters(drawdown)
+    expected = [not_unpacked(topic, at, offset) for at, first, last in gaps for offset in range(first, last + 1)]
+    assert sorted(whole(told), key=str) == sorted(expected, key=str)
+    shown = drawdown.run("dead-letters", "show", f"{told[0].partition}/{told[0].offset}")
+    assert "state    unsendable: the record's bytes, unknown in number, stand at its source only" in shown.stdout.splitlines()
+    partition, first, last = gaps[-1]
+    assert reads_with_more(drawdown, partition, first) == UNPACKED_MAX * 11 // 10 // 1000
+
+    assert worker.terminate() == 0  # as after a crash in the middle of the batch: recorded, not published
+    drawdown.client.set_offsets(drawdown.group, {("commands", partition): first + 400})
+    drawdown.worker().start()
+    drawdown.wait_for_lag_zero()
+    expected += [not_unpacked(topic, partition, offset) for offset in range(first + 400, last + 1)]
+    assert sorted(whole(letters(drawdown)), key=str) == sorted(expected, key=str)
+    assert drawdown.books.balance("acme", CURRENCY) == 8
+    drawdown.books.check()

@@ -73,7 +73,8 @@ static void print_reading(const struct letter *letter, const struct reading *rea
 {
 	(void)printf("state    %s", letter_state_names[reading->state]);
 	if (reading->state == LETTER_UNSENDABLE && letter->cut.data)
-		(void)printf(": the record has %.*s bytes, which stand at its source only\n", TEXT_ARGS(letter->cut));
+		(void)printf(
+			": the record's bytes, %.*s in number, stand at its source only\n", TEXT_ARGS(letter->cut));
 	else if (reading->state == LETTER_UNSENDABLE)
 		(void)puts(": its topic is no input of this configuration");
 	else if (reading->is_readable)

@@ -189,7 +189,8 @@ void decoder_forget_unknown(struct decoder *decoder, struct schema_ref ref)
 }
 
 const char *const defect_reasons[] = {"empty", "too_large", "malformed_json", "malformed_avro", "unknown_schema",
-	"unusable_schema", "unknown_type", "missing_field", "invalid_field", "invalid_timestamp", NULL};
+	"unusable_schema", "unknown_type", "missing_field", "invalid_field", "invalid_timestamp", "bad_compression",
+	NULL};
 
 enum framing {
 	FRAMING_JSON,

@@ -2,17 +2,20 @@
 #include "drawdown/source_reader.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "drawdown/instant.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
+#include "drawdown/source_gap.h"
 #include "drawdown/source_merge.h"
 
 #define HAND_MAX 256  /* records of a partition out of librdkafka's queue and not yet in a batch */
 #define LOOK_EVERY 32 /* records between two looks at a side that has shown its end */
 #define DAMAGED_MAX 3 /* readings that failed at one position */
+#define UNPACKS_MAX 3
 #define TRACEPARENT_SIZE_MAX 128
 #define UNKNOWN_TOPIC_PAUSE (10 * INSTANT_SECOND)
 #define SCHEMA_WAIT_TOLD INSTANT_SECOND /* a shorter wait for a schema is nobody's concern */
@@ -31,7 +34,9 @@ struct side {
 	rd_kafka_message_t *hand[HAND_MAX]; /* messages and events, as they came */
 	size_t hand_next;
 	size_t hand_count;
-	int64_t logged_at; /* the last line about an error that passes by itself */
+	int64_t logged_at;	/* the last line about an error that passes by itself */
+	unsigned unpacks_count; /* in a row, of what stands at `position`; none succeeded */
+	int64_t gap_end;	/* from `position` up to here nothing can be unpacked */
 };
 
 struct pair {
@@ -161,6 +166,44 @@ static enum outcome unreadable(const struct source_reader *reader, const struct 
 	return outcome;
 }
 
+static bool is_in_gap(const struct side *side)
+{
+	return side->position < side->gap_end;
+}
+
+/* Its bytes are those that the producer sent, for their CRC is right, and yet they cannot be unpacked: there is more
+ * in them than receive.message.max.bytes, or nonsense. Read again from our position, and in the end from behind it. */
+static enum outcome not_unpacked(
+	const struct source_reader *reader, struct side *side, const rd_kafka_message_t *event, struct failure *reterr)
+{
+	const char *topic = reader->config->input_topics[side->input];
+	int64_t from = side->position;
+
+	if (++side->unpacks_count == UNPACKS_MAX) {
+		enum outcome outcome = source_gap_measure(
+			reader->config, topic, side->partition, event->offset, side->position, &side->gap_end, reterr);
+		if (outcome == OUTCOME_RETRY)
+			outcome = reterr->outcome = OUTCOME_REWIND;
+		if (outcome != OUTCOME_OK)
+			return outcome;
+		log_line(LOG_WARNING, "source.read",
+			"%s [%d] cannot be unpacked from offset %lld to %lld: dead letters without their bytes stand "
+			"for them",
+			topic, (int)side->partition, (long long)side->position, (long long)side->gap_end - 1);
+		side->unpacks_count = 0;
+		side->at_end = false;
+		side->has_answered = true;
+		from = side->gap_end;
+	}
+	while (side->hand_count > side->hand_next + 1)
+		rd_kafka_message_destroy(side->hand[--side->hand_count]);
+	/* what is in the queue by now is not given out any more */
+	rd_kafka_resp_err_t code = rd_kafka_seek(event->rkt, side->partition, from, 0);
+	return code ? fail(reterr, OUTCOME_REWIND, "source.read", "could not go to offset %lld of %s [%d]: %s",
+			      (long long)from, topic, (int)side->partition, rd_kafka_err2str(code))
+		    : OUTCOME_OK;
+}
+
 static enum outcome handle_event(
 	const struct source_reader *reader, struct side *side, const rd_kafka_message_t *event, struct failure *reterr)
 {
@@ -190,6 +233,8 @@ static enum outcome handle_event(
 				(int)side->partition, rd_kafka_message_errstr(event));
 		}
 		return OUTCOME_OK;
+	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+		return not_unpacked(reader, side, event, reterr);
 	default:
 		if (kafka_is_denied(event->err))
 			return kafka_fail(reterr, event->err, "source.read", "could not read %s [%d]", topic,
@@ -205,7 +250,7 @@ static enum outcome find_head(
 	enum outcome outcome = OUTCOME_OK;
 
 	*ret_head = NULL;
-	while (outcome == OUTCOME_OK) {
+	while (outcome == OUTCOME_OK && !is_in_gap(side)) {
 		if (side->hand_next == side->hand_count) {
 			side->hand_next = side->hand_count = 0;
 			if (rd_kafka_queue_length(side->queue) == 0)
@@ -219,6 +264,7 @@ static enum outcome find_head(
 		if (!head->err && head->offset >= side->position) {
 			side->at_end = false;
 			side->has_answered = true;
+			side->unpacks_count = 0;
 			*ret_head = head;
 			return OUTCOME_OK;
 		}
@@ -307,6 +353,26 @@ static void hand_out(struct side *side, struct batch *batch)
 	drop_head(side);
 }
 
+/* One that could not be unpacked. All that is known of it is where it stands, at every reading. */
+static void hand_out_unread(const struct source_reader *reader, struct side *side, struct batch *batch)
+{
+	static const struct header cut = {.name = TEXT_LITERAL("drawdown.cut"), .value = TEXT_LITERAL("unknown")};
+	struct record *record = batch_append(batch);
+	struct defect *defect = arena_alloc(&batch->arena, sizeof *defect);
+
+	record->source = (struct source_position){side->input, side->partition, side->position, INSTANT_NONE};
+	defect->reason = "bad_compression";
+	(void)snprintf(defect->text, sizeof defect->text,
+		"the record's batch cannot be unpacked within receive.message.max.bytes; until retention takes them, "
+		"readers with a larger one find its bytes at offset %lld of [%d] of %s",
+		(long long)side->position, (int)side->partition, reader->config->input_topics[side->input]);
+	record->defect = defect;
+	record->headers = &cut;
+	record->headers_count = 1;
+	batch_cover(batch, side->input, side->partition, side->position, side->position, side->epoch, INSTANT_NONE);
+	side->position++;
+}
+
 /* Nothing is fetched for it any more, as far as was told: a quicker sign than the end-of-partition event,
  * which comes up to a fetch later. A record behind a transaction's marker waits for the event. */
 static bool is_at_end(const struct source_reader *reader, struct side *side)
@@ -329,13 +395,15 @@ static enum outcome look_at(
 	*ret_side = (struct merge_side){0};
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	bool is_held_back = head && reader->is_recovering && head->offset >= side->until;
-	if (head && !is_held_back) {
+	bool has_record = head || is_in_gap(side);
+	bool is_held_back =
+		has_record && reader->is_recovering && (head ? head->offset : side->position) >= side->until;
+	if (has_record && !is_held_back) {
 		ret_side->has_record = true;
-		ret_side->timestamp = timestamp_of(head);
+		ret_side->timestamp = head ? timestamp_of(head) : 0;
 	} else {
-		ret_side->is_done =
-			head || (reader->is_recovering && side->position >= side->until) || is_at_end(reader, side);
+		ret_side->is_done = has_record || (reader->is_recovering && side->position >= side->until) ||
+				    is_at_end(reader, side);
 	}
 	return OUTCOME_OK;
 }
@@ -441,9 +509,13 @@ static enum outcome take_from_pair(struct source_reader *reader, struct pair *pa
 		case MERGE_NOTHING:
 			return OUTCOME_OK;
 		}
-		if (!is_decodable(reader, pair, &pair->sides[chosen]))
+		struct side *side = &pair->sides[chosen];
+		if (!is_in_gap(side) && !is_decodable(reader, pair, side))
 			return OUTCOME_OK;
-		hand_out(&pair->sides[chosen], batch);
+		if (is_in_gap(side))
+			hand_out_unread(reader, side, batch);
+		else
+			hand_out(side, batch);
 		sides[chosen] = (struct merge_side){0};
 	}
 	return OUTCOME_OK;

@@ -12,7 +12,7 @@ static enum outcome open_consumer(
 	const struct config *config, const char *isolation, rd_kafka_t **ret_kafka, struct failure *reterr)
 {
 	const struct kafka_option fixed[] = {
-		{"group.id", "drawdown-topic-reader"}, /* never joined, nothing committed */
+		{"group.id", config->group_id}, /* which this user may ask for; never joined, nothing committed */
 		{"isolation.level", isolation},
 		{"enable.auto.commit", "false"},
 		{"enable.partition.eof", "true"},
@@ -24,6 +24,7 @@ static enum outcome open_consumer(
 		{"queued.max.messages.kbytes", "8192"}, /* read ahead, in memory */
 		{"fetch.max.bytes", "8388608"},
 		{"fetch.wait.max.ms", "20"},
+		{"fetch.error.backoff.ms", "50"}, /* topic_reader_first goes from error to error */
 		{NULL, NULL},
 	};
 	rd_kafka_conf_t *conf;
@@ -194,6 +195,44 @@ enum outcome topic_reader_read(struct topic_reader *reader, int32_t partition, i
 		} else if (goes_on && monotonic_now() - moved_at > reader->silence_max) {
 			outcome = fail_waiting(reader, partition, position, to, reterr);
 		}
+	}
+	return outcome;
+}
+
+/* Of what is there, or never will be; not of a broker that is away. */
+static bool is_answer(const rd_kafka_message_t *message)
+{
+	switch ((int)message->err) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR:
+	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+	case RD_KAFKA_RESP_ERR__BAD_MSG:
+		return true;
+	default:
+		return false;
+	}
+}
+
+enum outcome topic_reader_first(struct topic_reader *reader, int32_t partition, int64_t offset,
+	rd_kafka_message_t **ret_message, struct failure *reterr)
+{
+	int64_t began = monotonic_now();
+	enum outcome outcome = assign_one(reader, partition, offset, reterr);
+
+	while (outcome == OUTCOME_OK) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader->kafka, POLL_MS);
+		*ret_message = message;
+		if (message && is_answer(message))
+			return OUTCOME_OK;
+		if (message && is_lasting(message->err))
+			outcome = kafka_fail(reterr, message->err, "topic_reader", "could not read %s", reader->topic);
+		if (message)
+			rd_kafka_message_destroy(message);
+		if (outcome == OUTCOME_OK && monotonic_now() - began > reader->silence_max)
+			outcome = fail(reterr, OUTCOME_RETRY, "topic_reader", "%s [%d] shows nothing at offset %lld",
+				reader->topic, (int)partition, (long long)offset);
 	}
 	return outcome;
 }

@@ -280,6 +280,8 @@ static bool decode_record(const struct worker *worker, struct arena *arena, stru
 {
 	struct defect defect;
 
+	if (record->defect) /* the source's */
+		return false;
 	if (decode_or_tell(worker, arena, record, &defect))
 		return true;
 	struct defect *copy = arena_alloc(arena, sizeof *copy);
