@@ -142,6 +142,7 @@ struct account {
 	bool touched;	      /* changed since it was locked */
 	bool may_create;      /* a permitted grant of this batch names it: a missing row is made, also for what
 			       * else of this batch is of the same customer and currency */
+	bool is_read_only;    /* is read, not locked: nothing of this work may change it. Set by work_prepare */
 	bool currency_known;  /* its customer ever had a grant in this currency, or a row names it, or all are open */
 	bool has_reversals;   /* an event of this work reverses one of its consumptions: transfers and past grants
 			       * are needed. Set by work_prepare */

@@ -64,6 +64,8 @@ struct record *batch_append(struct batch *batch);
 void batch_cover(struct batch *batch, enum input input, int32_t partition, int64_t begin, int64_t offset, int64_t epoch,
 	instant_t timestamp);
 
+/* Whose records go to which lane. */
+size_t batch_lane_of_customer(struct text customer_id, size_t lanes_count);
 /* Hand each record to its lane: readable ones by hash of the customer, the others to lane 0. */
 void batch_split(struct batch *batch);
 

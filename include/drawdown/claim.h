@@ -12,9 +12,11 @@
 #include "drawdown/store.h"
 
 /* Fills the partitions' position and until, ready for source->start. What retention took before it was published comes
- * into `recovery`, an empty batch, decoded. RETRY: the same call again. REWIND: somebody else has begun a partition.
- * FATAL: positions contradict each other. */
+ * into `recovery`, an empty batch, decoded. Whoever has rows in drawdown.parked becomes known to the parking of his
+ * lane. RETRY: the same call again. REWIND: somebody else has begun a partition. FATAL: positions contradict each
+ * other. */
 enum outcome claim_partitions(const struct config *config, const struct source *source, const struct store *store,
-	struct input_partition *partitions, size_t count, struct batch *recovery, struct failure *reterr);
+	struct input_partition *partitions, size_t count, struct batch *recovery, struct parking *parkings,
+	struct failure *reterr);
 
 #endif

@@ -46,9 +46,10 @@ enum result_kind {
 	RESULT_CONFLICT = 4,
 	RESULT_REJECTED = 5,
 	RESULT_DEAD_LETTERED = 6,
+	RESULT_PARKED = 7, /* nothing yet: it waits in drawdown.parked */
 	RESULT_KIND_COUNT,
 };
-const char *result_kind_name(enum result_kind kind); /* "applied", ... "dead_lettered" */
+const char *result_kind_name(enum result_kind kind); /* "applied", ... "parked" */
 
 enum reject_code {
 	REJECT_NONE = 0, /* stored as text, the names are the contract */

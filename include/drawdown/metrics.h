@@ -86,6 +86,8 @@ void metrics_count_registry(enum outcome outcome);
 /* How many writers' schemas were learnt, and how many pairs of partitions wait for one. */
 void metrics_set_schemas_known(size_t count);
 void metrics_set_schema_waits(size_t pairs_count);
+/* How many customers of a lane are parked, or may be. */
+void metrics_set_parked(size_t lane, size_t customers_count);
 void metrics_set_state(enum worker_state state);
 enum worker_state metrics_state(void);
 /* Ready: assigned (or waiting for an assignment while in the group) and servers answered lately. */

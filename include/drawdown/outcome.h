@@ -10,6 +10,8 @@
 #ifndef DRAWDOWN_OUTCOME_H
 #define DRAWDOWN_OUTCOME_H
 
+#include <stdbool.h>
+
 enum outcome {
 	OUTCOME_OK = 0,
 	OUTCOME_RETRY,	/* nothing is wrong with the work: do the same again */
@@ -37,6 +39,7 @@ enum exit_code {
 struct failure {
 	enum outcome outcome;
 	enum exit_code exit_code; /* for OUTCOME_FATAL; EXIT_FAILED unless set */
+	bool may_be_customers;	  /* one record or one account can be the cause: see parking.h */
 	const char *where;	  /* static: "store.commit" */
 	char text[512];		  /* fact first, no full stop */
 	char hint[256];		  /* what to do, or empty */

@@ -13,6 +13,8 @@
  * out of space, read-only, shutting down), or the connection is lost or in
  * doubt: then it is closed, and opened again by the next postgres_connect.
  * FATAL: missing schema, missing rights, values that contradict the schema.
+ * failure.may_be_customers: the server refused what one record or one locked
+ * row can be the cause of (postgres.c lists the SQLSTATEs).
  */
 #ifndef DRAWDOWN_POSTGRES_H
 #define DRAWDOWN_POSTGRES_H
@@ -31,6 +33,7 @@
 /* OIDs of built-in types: fixed by PostgreSQL. */
 enum postgres_type {
 	POSTGRES_BOOL = 16,
+	POSTGRES_BYTEA = 17,
 	POSTGRES_INT8 = 20,
 	POSTGRES_INT2 = 21,
 	POSTGRES_INT4 = 23,

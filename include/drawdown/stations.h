@@ -14,6 +14,7 @@
 
 #include "drawdown/config.h"
 #include "drawdown/crew.h"
+#include "drawdown/parking.h"
 #include "drawdown/publish.h"
 #include "drawdown/source.h"
 #include "drawdown/store.h"
@@ -23,7 +24,9 @@ struct stations {
 	const struct source *source;
 	const struct store *store;
 	const struct publish *publish;
-	struct crew *lanes; /* between start and end */
+	struct parking parkings[BATCH_LANES_MAX]; /* of each lane's customers; written by the loop while nothing is in
+						     flight */
+	struct crew *lanes;			  /* between start and end */
 	struct crew *publisher;
 	bool has_left_threads; /* that would not end: they may still touch this struct and the seams */
 	pthread_mutex_t mutex;

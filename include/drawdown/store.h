@@ -16,6 +16,7 @@
 
 #include "drawdown/batch.h"
 #include "drawdown/outcome.h"
+#include "drawdown/parking.h"
 #include "drawdown/source.h"
 
 struct store {
@@ -27,6 +28,9 @@ struct store {
 	/* Make the rows of new partitions, recorded = position, and fill epoch and recorded. */
 	enum outcome (*create_positions)(
 		void *self, struct input_partition *partitions, size_t count, struct failure *reterr);
+	/* Hand out the customers who have rows of these partitions in drawdown.parked. After claim. */
+	enum outcome (*list_parked)(void *self, const struct input_partition *partitions, size_t count,
+		void (*take)(void *context, struct text customer_id), void *context, struct failure *reterr);
 	/* Make sure that the generations of receipts for the batch's timestamps exist. */
 	enum outcome (*prepare)(void *self, const struct batch *batch, struct failure *reterr);
 	/* Append what records with offsets in [from, to) of the partition left behind, for what retention took
@@ -39,8 +43,14 @@ struct store {
 
 	/* BEGIN, then move this lane's `recorded` to each span's end where the epoch is still ours. */
 	enum outcome (*begin)(void *self, size_t lane, const struct batch *batch, struct failure *reterr);
-	/* Create missing accounts that may exist, lock all in order, fill them; fills currencies and
-	 * receipts_from. */
+	/* For the rest of the transaction: wait for a lock no longer than so many microseconds. */
+	enum outcome (*limit_waits)(void *self, size_t lane, int64_t lock_timeout, struct failure *reterr);
+	/* Tell what the database knows of these records: see struct parked_record. Before lock: own receipts are
+	 * final once the lane has begun. */
+	enum outcome (*find_parked)(
+		void *self, size_t lane, struct parked_record *records, size_t count, struct failure *reterr);
+	/* Create missing accounts that may exist, lock all in order, fill them; those that are
+	 * is_read_only are filled as they are committed, neither locked nor made. Fills currencies and receipts_from. */
 	enum outcome (*lock)(
 		void *self, size_t lane, struct lane_work *work, const struct rules *rules, struct failure *reterr);
 	/* In later statements: fill key_slots with receipts, grants_known; the accounts' open holds and those
@@ -52,6 +62,10 @@ struct store {
 	enum outcome (*recall)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 	/* Write entries, receipts, grants, holds, transfers, reversals, due times, touched accounts. */
 	enum outcome (*settle)(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
+	/* Write and delete the rows of drawdown.parked as the records' roles say. Where there are culprits, only if every
+	 * table that a lane writes can be written: what stops everybody is nobody's own fault. */
+	enum outcome (*park)(
+		void *self, size_t lane, const struct parked_record *records, size_t count, struct failure *reterr);
 	enum outcome (*commit)(void *self, size_t lane, struct failure *reterr);
 	/* Roll back, or drop the connection if it is in doubt. Never fails. */
 	void (*abort)(void *self, size_t lane);

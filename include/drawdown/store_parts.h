@@ -8,6 +8,7 @@
  *     store_hold.c       holds: their part of look_up and settle
  *     store_reversal.c   what reversals need: their part of look_up and settle
  *     store_write.c      settle
+ *     store_parked.c     drawdown.parked: list_parked, limit_waits, find_parked, park
  * Each function is one of `struct store`; see there.
  */
 #ifndef DRAWDOWN_STORE_PARTS_H
@@ -81,6 +82,14 @@ enum outcome store_recall_range(void *self, enum input input, int32_t partition,
 
 enum outcome store_write_holds(struct postgres *postgres, const struct lane_work *work, struct failure *reterr);
 enum outcome store_write_reversals(struct postgres *postgres, const struct lane_work *work, struct failure *reterr);
+enum outcome store_list_parked(void *self, const struct input_partition *partitions, size_t count,
+	void (*take)(void *context, struct text customer_id), void *context, struct failure *reterr);
+enum outcome store_limit_waits(void *self, size_t lane, int64_t lock_timeout, struct failure *reterr);
+enum outcome store_find_parked(
+	void *self, size_t lane, struct parked_record *records, size_t count, struct failure *reterr);
+enum outcome store_park(
+	void *self, size_t lane, const struct parked_record *records, size_t count, struct failure *reterr);
+
 enum outcome store_settle(void *self, size_t lane, struct lane_work *work, struct failure *reterr);
 
 #endif

@@ -43,6 +43,15 @@ struct result {
 	int64_t last_seq;
 };
 
+/* What a try of the lane's transaction does with a record. All are handled, but for those of parking.h. */
+enum record_role {
+	ROLE_HANDLED,
+	ROLE_RELEASED, /* was parked, is handled now; its row `ordinal` goes */
+	ROLE_RECALLED, /* was done before, of a customer that is parked: published again, its account read without a lock */
+	ROLE_PARKED,   /* becomes the row `ordinal` */
+	ROLE_ASIDE,    /* nothing is done with it: it has a row already, or the try is not about it */
+};
+
 /* One input record. */
 struct record {
 	struct source_position source;
@@ -53,6 +62,8 @@ struct record {
 	size_t headers_count;
 	bool readable;
 	bool misrouted;		     /* not in its customer's partition */
+	enum record_role role;
+	int64_t ordinal; /* of its row in drawdown.parked */
 	struct event event;	     /* where readable */
 	const struct defect *defect; /* where not; few are, and it is large */
 	/* set by work_prepare */
@@ -115,9 +126,12 @@ struct lane_work {
 	struct arena arena;  /* holds all below but the messages; reset with the work */
 	struct arena outbox; /* holds the messages */
 
-	struct record **records; /* this lane's, in batch order */
+	struct record **given; /* this lane's, in batch order */
+	size_t given_count, given_capacity;
+	bool has_roles; /* some of them have another role than ROLE_HANDLED */
+
+	struct record **records; /* those that are handled; work_prepare leaves out what is parked or set aside */
 	size_t records_count;
-	size_t records_capacity;
 
 	struct account *accounts; /* distinct, in locking order */
 	size_t accounts_count;
@@ -163,8 +177,10 @@ void work_reset(struct lane_work *work);
 void work_add_record(struct lane_work *work, struct record *record);
 
 /* Distinct accounts (all fields but the key at their defaults), keys and grant ids. Also used to
- * run the lane again: whatever an earlier try left is forgotten, the records stay. */
+ * run the lane again: whatever an earlier try left is forgotten, the records and their roles stay. */
 void work_prepare(struct lane_work *work);
+/* All records are to be handled again. */
+void work_clear_roles(struct lane_work *work);
 
 /* May the event's kind stand in the topic where it stood? */
 bool record_is_permitted(const struct record *record);

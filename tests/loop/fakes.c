@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "fake_parked.h"
 #include "fake_rows.h"
 
 #define IDLE_WAIT_NS 5000000
@@ -415,8 +416,64 @@ static enum outcome store_lock(
 
 	(void)lane;
 	ENTER(world, SEAM_LOCK, reterr);
+	for (size_t i = 0; world->locked_customer && i < work->accounts_count; i++) {
+		const struct account *account = &work->accounts[i];
+		if (account->is_read_only || !text_equal(account->key.customer_id, text_of(world->locked_customer)))
+			continue;
+		world->locks_refused_count++;
+		(void)leave(world, SEAM_LOCK, OUTCOME_OK, reterr);
+		(void)fail(reterr, OUTCOME_RETRY, "store.lock", "lock time-out");
+		reterr->may_be_customers = true;
+		return OUTCOME_RETRY;
+	}
 	fake_rows_lock(world, work, rules);
 	return leave(world, SEAM_LOCK, OUTCOME_OK, reterr);
+}
+
+static enum outcome store_list_parked(void *self, const struct input_partition *partitions, size_t count,
+	void (*take)(void *context, struct text customer_id), void *context, struct failure *reterr)
+{
+	struct fake_world *world = self;
+
+	(void)partitions, (void)count, (void)reterr;
+	pthread_mutex_lock(&world->mutex);
+	for (size_t i = 0; i < world->parked_count; i++)
+		take(context, world->parked[i].customer_id);
+	pthread_mutex_unlock(&world->mutex);
+	return OUTCOME_OK;
+}
+
+static enum outcome store_limit_waits(void *self, size_t lane, int64_t lock_timeout, struct failure *reterr)
+{
+	(void)self, (void)lane, (void)lock_timeout, (void)reterr;
+	return OUTCOME_OK;
+}
+
+static enum outcome store_find_parked(
+	void *self, size_t lane, struct parked_record *records, size_t count, struct failure *reterr)
+{
+	struct fake_world *world = self;
+
+	(void)lane, (void)reterr;
+	pthread_mutex_lock(&world->mutex);
+	fake_parked_find(world, records, count);
+	pthread_mutex_unlock(&world->mutex);
+	return OUTCOME_OK;
+}
+
+static enum outcome store_park(
+	void *self, size_t lane, const struct parked_record *records, size_t count, struct failure *reterr)
+{
+	struct fake_world *world = self;
+	enum outcome outcome = OUTCOME_OK;
+
+	pthread_mutex_lock(&world->mutex);
+	if (world->is_disk_full)
+		outcome = fail(reterr, OUTCOME_RETRY, "store.park", "no space");
+	world->open_parked[lane] = records;
+	world->open_parked_count[lane] = count;
+	pthread_mutex_unlock(&world->mutex);
+	return outcome;
 }
 
 static enum outcome store_look_up(void *self, size_t lane, struct lane_work *work, struct failure *reterr)
@@ -462,6 +519,8 @@ static enum outcome store_commit(void *self, size_t lane, struct failure *reterr
 	}
 	if (world->open_work[lane])
 		fake_rows_write(world, world->open_work[lane]);
+	fake_parked_write(world, world->open_parked[lane], world->open_parked_count[lane]);
+	world->open_parked_count[lane] = 0;
 	world->open_batch[lane] = NULL;
 	world->open_work[lane] = NULL;
 	return leave(world, SEAM_COMMIT, OUTCOME_OK, reterr);
@@ -474,6 +533,7 @@ static void store_abort(void *self, size_t lane)
 	pthread_mutex_lock(&world->mutex);
 	world->open_batch[lane] = NULL;
 	world->open_work[lane] = NULL;
+	world->open_parked_count[lane] = 0;
 	pthread_mutex_unlock(&world->mutex);
 }
 
@@ -597,12 +657,16 @@ void fake_world_init(struct fake_world *world)
 		.claim = store_claim,
 		.create_positions = store_create_positions,
 		.prepare = store_prepare,
+		.list_parked = store_list_parked,
 		.recall_range = store_recall_range,
 		.begin = store_begin,
+		.limit_waits = store_limit_waits,
+		.find_parked = store_find_parked,
 		.lock = store_lock,
 		.look_up = store_look_up,
 		.recall = store_recall,
 		.settle = store_settle,
+		.park = store_park,
 		.commit = store_commit,
 		.abort = store_abort,
 		.interrupt = store_interrupt,

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "drawdown/parking.h"
 #include "drawdown/worker.h"
 
 #define FAKE_PARTITIONS 2
@@ -91,6 +92,14 @@ struct fake_reversal {
 	credit_t reversed;
 };
 
+/* A row of drawdown.parked; those of a customer and partition in order. */
+struct fake_parked {
+	struct text customer_id;
+	struct source_position source;
+	int64_t ordinal;
+	struct text value;
+};
+
 struct fake_output {
 	enum output output;
 	struct text partition_key;
@@ -126,9 +135,14 @@ struct fake_world {
 	struct fake_reversal reversals[FAKE_ROWS_MAX];
 	size_t reversals_count;
 
+	struct fake_parked parked[FAKE_ROWS_MAX];
+	size_t parked_count;
+
 	/* one lane's open transaction */
 	const struct batch *open_batch[BATCH_LANES_MAX];
 	struct lane_work *open_work[BATCH_LANES_MAX]; /* settled, waits for commit */
+	const struct parked_record *open_parked[BATCH_LANES_MAX];
+	size_t open_parked_count[BATCH_LANES_MAX];
 
 	/* the group */
 	bool is_assigned, must_signal_assigned, is_revoking, has_recovered;
@@ -151,6 +165,11 @@ struct fake_world {
 	unsigned held_until_poll; /* ... as for a schema, until this poll; 0: none does */
 	unsigned fence_at_begin;  /* another owner raises the epoch before this begin; 0: never */
 	unsigned calls[SEAM_COUNT];
+
+	/* the lock of this customer's accounts cannot be had, or nothing can be written, for nobody */
+	const char *locked_customer;
+	bool is_disk_full;
+	unsigned locks_refused_count;
 
 	struct source source;
 	struct store store;

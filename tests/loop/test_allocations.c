@@ -334,6 +334,13 @@ static enum outcome store_prepare(void *self, const struct batch *batch, struct 
 	return OUTCOME_OK;
 }
 
+static enum outcome store_list_parked(void *self, const struct input_partition *partitions, size_t count,
+	void (*take)(void *context, struct text customer_id), void *context, struct failure *reterr)
+{
+	(void)self, (void)partitions, (void)count, (void)take, (void)context, (void)reterr;
+	return OUTCOME_OK;
+}
+
 static enum outcome store_begin(void *self, size_t lane, const struct batch *batch, struct failure *reterr)
 {
 	(void)self, (void)lane, (void)batch, (void)reterr;
@@ -505,6 +512,7 @@ static void run_worker(struct quiet_world *world)
 		.claim = store_claim,
 		.create_positions = store_claim,
 		.prepare = store_prepare,
+		.list_parked = store_list_parked,
 		.begin = store_begin,
 		.lock = store_lock,
 		.look_up = store_look_up,

@@ -100,12 +100,15 @@ void batch_cover(struct batch *batch, enum input input, int32_t partition, int64
 }
 
 /* Other bits than those that chose the partition, so that the records of one partition spread over all lanes. */
+size_t batch_lane_of_customer(struct text customer_id, size_t lanes_count)
+{
+	uint32_t hash = hash_murmur2(customer_id) * 0x9e3779b1u;
+	return (hash >> 16) % lanes_count;
+}
+
 static size_t lane_of(const struct record *record, size_t lanes_count)
 {
-	if (!record->readable)
-		return 0;
-	uint32_t hash = hash_murmur2(record->event.customer_id) * 0x9e3779b1u;
-	return (hash >> 16) % lanes_count;
+	return record->readable ? batch_lane_of_customer(record->event.customer_id, lanes_count) : 0;
 }
 
 void batch_split(struct batch *batch)

@@ -10,6 +10,7 @@ enum outcome fail(struct failure *reterr, enum outcome outcome, const char *wher
 		return outcome;
 	reterr->outcome = outcome;
 	reterr->exit_code = EXIT_FAILED;
+	reterr->may_be_customers = false;
 	reterr->where = where;
 	reterr->hint[0] = '\0';
 	va_list arguments;

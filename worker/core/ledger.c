@@ -28,6 +28,7 @@ const char *result_kind_name(enum result_kind kind)
 		[RESULT_CONFLICT] = "conflict",
 		[RESULT_REJECTED] = "rejected",
 		[RESULT_DEAD_LETTERED] = "dead_lettered",
+		[RESULT_PARKED] = "parked",
 	};
 	assert(kind >= RESULT_APPLIED && kind < RESULT_KIND_COUNT);
 	return names[kind];

@@ -79,6 +79,7 @@ static void resolve_record(struct lane_work *work, const struct rules *rules, st
 	}
 	if (dedupe_decide(record, rules, work->receipts_from))
 		return;
+	assert(!account->is_read_only);
 	bool was_known = account->currency_known;
 	if (!was_known && record->event.kind != EVENT_GRANT) {
 		record->result = (struct result){.kind = RESULT_REJECTED,

@@ -16,67 +16,66 @@ void work_init(struct lane_work *work, size_t arena_block_size)
 
 void work_release(struct lane_work *work)
 {
-	free(work->records);
+	free(work->given);
 	arena_release(&work->arena);
 	arena_release(&work->outbox);
 	*work = (struct lane_work){0};
 }
 
-/* Keep the arenas and the list of records; forget what was made of them. */
-static void forget_results(struct lane_work *work)
+/* The arenas and the list of records, and nothing that was made of them. */
+static struct lane_work bare(const struct lane_work *work)
 {
-	struct arena arena = work->arena, outbox = work->outbox;
-	struct record **records = work->records;
-	size_t records_count = work->records_count, records_capacity = work->records_capacity;
-
-	arena_reset(&arena);
-	arena_reset(&outbox);
-	*work = (struct lane_work){
-		.arena = arena,
-		.outbox = outbox,
-		.records = records,
-		.records_count = records_count,
-		.records_capacity = records_capacity,
+	return (struct lane_work){
+		.arena = work->arena,
+		.outbox = work->outbox,
+		.given = work->given,
+		.given_count = work->given_count,
+		.given_capacity = work->given_capacity,
+		.has_roles = work->has_roles,
+		.records = work->given,
+		.records_count = work->given_count,
 		.receipts_from = INSTANT_NONE,
 	};
+}
+
+static void forget_results(struct lane_work *work)
+{
+	arena_reset(&work->arena);
+	arena_reset(&work->outbox);
+	*work = bare(work);
 }
 
 void work_keep_messages(struct lane_work *work)
 {
-	struct arena arena = work->arena;
-
-	arena_reset(&arena);
-	*work = (struct lane_work){
-		.arena = arena,
-		.outbox = work->outbox,
-		.records = work->records,
-		.records_count = work->records_count,
-		.records_capacity = work->records_capacity,
-		.receipts_from = INSTANT_NONE,
-		.messages = work->messages,
-		.messages_count = work->messages_count,
-		.messages_capacity = work->messages_capacity,
-		.tally = work->tally,
-	};
+	arena_reset(&work->arena);
+	struct lane_work kept = bare(work);
+	kept.messages = work->messages;
+	kept.messages_count = work->messages_count;
+	kept.messages_capacity = work->messages_capacity;
+	kept.tally = work->tally;
+	*work = kept;
 }
 
 void work_reset(struct lane_work *work)
 {
-	work->records_count = 0;
+	work->given_count = 0;
+	work->has_roles = false;
 	forget_results(work);
 }
 
 void work_add_record(struct lane_work *work, struct record *record)
 {
-	if (work->records_count == work->records_capacity) {
-		size_t capacity = work->records_capacity ? work->records_capacity * 2 : 1024;
-		struct record **records = reallocarray(work->records, capacity, sizeof *records);
-		if (!records)
+	if (work->given_count == work->given_capacity) {
+		size_t capacity = work->given_capacity ? work->given_capacity * 2 : 1024;
+		struct record **given = reallocarray(work->given, capacity, sizeof *given);
+		if (!given)
 			abort();
-		work->records = records;
-		work->records_capacity = capacity;
+		work->given = given;
+		work->given_capacity = capacity;
 	}
-	work->records[work->records_count++] = record;
+	work->given[work->given_count++] = record;
+	work->records = work->given;
+	work->records_count = work->given_count;
 }
 
 static struct account_key key_of(const struct record *record)
@@ -195,8 +194,11 @@ static void find_accounts(struct lane_work *work, struct record **readable, size
 				.clock = INSTANT_NONE,
 				.next_due = INT64_MAX,
 				.freshness.input = -1,
+				.is_read_only = true,
 			};
 		record->account = &work->accounts[work->accounts_count - 1];
+		if (record->role != ROLE_RECALLED)
+			record->account->is_read_only = false;
 		if (record->event.kind == EVENT_GRANT && record_is_permitted(record))
 			record->account->may_create = true;
 	}
@@ -263,9 +265,34 @@ static void find_grants(struct lane_work *work, struct record **readable, size_t
 	}
 }
 
+/* In their order. */
+static void leave_out_parked(struct lane_work *work)
+{
+	work->records = arena_alloc_array(&work->arena, work->given_count, sizeof *work->records);
+	work->records_count = 0;
+	for (size_t i = 0; i < work->given_count; i++) {
+		struct record *record = work->given[i];
+		if (record->role < ROLE_PARKED) {
+			work->records[work->records_count++] = record;
+			continue;
+		}
+		record->result = (struct result){.kind = RESULT_PARKED};
+		work->tally.results[record->event.kind][RESULT_PARKED]++;
+	}
+}
+
+void work_clear_roles(struct lane_work *work)
+{
+	for (size_t i = 0; work->has_roles && i < work->given_count; i++)
+		work->given[i]->role = ROLE_HANDLED;
+	work->has_roles = false;
+}
+
 void work_prepare(struct lane_work *work)
 {
 	forget_results(work);
+	if (work->has_roles)
+		leave_out_parked(work);
 	struct record **readable = arena_alloc_array(&work->arena, work->records_count, sizeof *readable);
 	size_t count = 0;
 

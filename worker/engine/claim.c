@@ -3,6 +3,7 @@
 
 #include "drawdown/failpoint.h"
 #include "drawdown/log.h"
+#include "drawdown/metrics.h"
 #include "drawdown/positions.h"
 
 struct claim {
@@ -91,14 +92,44 @@ static enum outcome decide_positions(
 	return outcome;
 }
 
+struct lanes {
+	struct parking *parkings;
+	size_t count;
+};
+
+static void note_parked(void *context, struct text customer_id)
+{
+	const struct lanes *lanes = context;
+
+	parking_add(&lanes->parkings[batch_lane_of_customer(customer_id, lanes->count)], customer_id);
+}
+
+/* What another owner has parked is found here, what we park from now on is noted by the lanes. */
+static enum outcome list_parked(const struct claim *claim, const struct input_partition *partitions, size_t count,
+	struct parking *parkings, struct failure *reterr)
+{
+	struct lanes lanes = {parkings, (size_t)claim->config->database_lanes};
+
+	for (size_t i = 0; i < lanes.count; i++)
+		parking_clear(&parkings[i]);
+	enum outcome outcome =
+		claim->store->list_parked(claim->store->self, partitions, count, note_parked, &lanes, reterr);
+	for (size_t i = 0; i < lanes.count; i++)
+		metrics_set_parked(i, parkings[i].count);
+	return outcome;
+}
+
 enum outcome claim_partitions(const struct config *config, const struct source *source, const struct store *store,
-	struct input_partition *partitions, size_t count, struct batch *recovery, struct failure *reterr)
+	struct input_partition *partitions, size_t count, struct batch *recovery, struct parking *parkings,
+	struct failure *reterr)
 {
 	struct claim claim = {config, source, store, recovery};
 
 	/* The claim fences a predecessor; only what is read after it is final. */
 	enum outcome outcome = store->claim(store->self, partitions, count, reterr);
 	FAILPOINT(AFTER_CLAIM, &outcome, OUTCOME_RETRY, reterr);
+	if (outcome == OUTCOME_OK)
+		outcome = list_parked(&claim, partitions, count, parkings, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = source->committed(source->self, partitions, count, reterr);
 	return outcome == OUTCOME_OK ? decide_positions(&claim, partitions, count, reterr) : outcome;

@@ -97,6 +97,7 @@ static struct {
 	_Atomic uint64_t errors[OUTCOME_FATAL + 1];
 	_Atomic uint64_t registry_answers[OUTCOME_FATAL + 1];
 	_Atomic uint64_t schemas_known, schema_waits;
+	_Atomic uint64_t parked[BATCH_LANES_MAX];
 	struct histogram stages[STAGE_COUNT];
 	struct histogram batch_sizes;
 	atomic_int state;
@@ -172,6 +173,20 @@ void metrics_count_registry(enum outcome outcome)
 void metrics_set_schemas_known(size_t count)
 {
 	atomic_store(&metrics.schemas_known, count);
+}
+
+void metrics_set_parked(size_t lane, size_t customers_count)
+{
+	atomic_store(&metrics.parked[lane], customers_count);
+}
+
+static uint64_t count_parked(void)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < BATCH_LANES_MAX; i++)
+		count += get(&metrics.parked[i]);
+	return count;
 }
 
 void metrics_set_schema_waits(size_t pairs_count)
@@ -452,6 +467,9 @@ static void write_schemas(FILE *out)
 			outcome_name(failures[i]), get(&metrics.registry_answers[failures[i]]));
 	write_head(out, "drawdown_schemas_known", "gauge", "Writers' schemas that were learnt, by id or fingerprint.");
 	(void)fprintf(out, "drawdown_schemas_known %" PRIu64 "\n", get(&metrics.schemas_known));
+	write_head(out, "drawdown_parked_customers", "gauge",
+		"Customers whose records wait in drawdown.parked, of those that the worker owns.");
+	(void)fprintf(out, "drawdown_parked_customers %" PRIu64 "\n", count_parked());
 	write_head(out, "drawdown_schema_waits", "gauge",
 		"Pairs of partitions that wait for the schema of their next record.");
 	(void)fprintf(out, "drawdown_schema_waits %" PRIu64 "\n", get(&metrics.schema_waits));

@@ -116,6 +116,17 @@ static bool is_retried_anew(const char *state)
 	return false;
 }
 
+/* Can one record's values, or one row that somebody keeps locked, be the cause? A full disk, a read-only or absent
+ * database, a deadlock or a missing right never is. */
+static bool may_be_customers(const char *state)
+{
+	static const char *const classes[] = {"22", "23", "54", "55P03", "57014"};
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+		if (has_class(state, classes[i]))
+			return true;
+	return false;
+}
+
 static void hint_at(struct failure *reterr, const char *state)
 {
 	if (has_class(state, "42501"))
@@ -155,8 +166,10 @@ static enum outcome fail_refused(struct postgres *postgres, const struct postgre
 		return fail_lost(postgres, statement, reterr);
 	(void)snprintf(postgres->sqlstate, sizeof postgres->sqlstate, "%s", state);
 	bool is_broken = has_class(state, "23505") && table && is_of_account(table);
-	enum outcome outcome =
-		!is_broken && (is_retried(state) || is_retried_anew(state)) ? OUTCOME_RETRY : OUTCOME_FATAL;
+	bool is_suspect = !is_broken && may_be_customers(state);
+	enum outcome outcome = !is_broken && (is_suspect || is_retried(state) || is_retried_anew(state))
+				       ? OUTCOME_RETRY
+				       : OUTCOME_FATAL;
 	(void)fail(reterr, outcome, statement->where, "database refused %s: %.*s (SQLSTATE %.5s)", statement->name,
 		OUTCOME_TEXT_SIZE, message ? message : "", state);
 	if (is_broken)
@@ -164,6 +177,8 @@ static enum outcome fail_refused(struct postgres *postgres, const struct postgre
 				  "or restored in part");
 	else
 		hint_at(reterr, state);
+	if (reterr)
+		reterr->may_be_customers = is_suspect;
 	if (is_retried_anew(state))
 		postgres_disconnect(postgres);
 	return outcome;

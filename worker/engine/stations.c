@@ -8,10 +8,12 @@
 #include "drawdown/lane.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
+#include "drawdown/park.h"
 
 #define RETRY_PAUSE_FIRST (10 * INSTANT_MILLISECOND)
 #define RETRY_PAUSE_MAX (2 * INSTANT_SECOND)
 #define LANE_ATTEMPTS_MAX 10 /* of one batch; then it comes again in halves */
+#define LANE_SUSPICION 3     /* failures in a row that customers can be the cause of; then they are looked for */
 
 void stations_abandon(struct stations *stations, bool abandon)
 {
@@ -49,17 +51,26 @@ enum outcome stations_fail_abandoned(struct failure *reterr)
 	return fail(reterr, OUTCOME_REWIND, "worker.abandon", "abandoned a batch in flight");
 }
 
-/* A lane's transaction, again and again until it is decided. */
-static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, struct failure *reterr)
+/* A lane's transaction, again and again until it is decided. Where it is parked with culprits, and that fails too, it
+ * was not their fault alone: the next try is an ordinary one. */
+static enum outcome serve_lane(void *context, size_t number, struct batch *batch, struct failure *reterr)
 {
 	struct stations *stations = context;
+	const struct lane lane = {stations->config, stations->store, number, &stations->parkings[number]};
+	struct culprits culprits = {.count = 0};
+	unsigned suspicion = 0;
 
-	if (batch->lanes[lane].records_count == 0)
+	if (batch->lanes[number].given_count == 0)
 		return OUTCOME_OK;
 	for (unsigned attempt = 0;; attempt++) {
-		enum outcome outcome = lane_run(stations->config, stations->store, lane, batch, reterr);
+		enum outcome outcome = lane_run(&lane, batch, culprits.count ? &culprits : NULL, reterr);
+		metrics_set_parked(number, lane.parking->count);
 		if (outcome != OUTCOME_RETRY) {
-			if (outcome != OUTCOME_OK)
+			if (outcome == OUTCOME_OK && culprits.count == 0)
+				lane.parking->is_everybody = false;
+			if (outcome == OUTCOME_OK)
+				park_tell(&culprits);
+			else
 				stations_abandon(stations, true);
 			return outcome;
 		}
@@ -68,6 +79,13 @@ static enum outcome serve_lane(void *context, size_t lane, struct batch *batch, 
 		log_failure(LOG_WARNING, reterr);
 		if (!stations_pause(stations, attempt))
 			return stations_fail_abandoned(reterr);
+		suspicion = reterr->may_be_customers && !culprits.count ? suspicion + 1 : 0;
+		culprits.count = 0;
+		if (suspicion == LANE_SUSPICION) {
+			suspicion = 0;
+			if (park_find_culprits(&lane, batch, &culprits))
+				continue;
+		}
 		/* It may be too much for one statement's time; a recovery cannot be made smaller. */
 		if (attempt + 1 == LANE_ATTEMPTS_MAX && !batch->recovery) {
 			stations_abandon(stations, true);
@@ -143,11 +161,15 @@ void stations_init(struct stations *stations, const struct config *config, const
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&stations->abandoned, &attributes);
 	pthread_condattr_destroy(&attributes);
+	for (size_t i = 0; i < (size_t)config->database_lanes; i++)
+		parking_init(&stations->parkings[i]);
 }
 
 void stations_release(struct stations *stations)
 {
 	assert(!stations->lanes && !stations->publisher && !stations->has_left_threads);
+	for (size_t i = 0; i < (size_t)stations->config->database_lanes; i++)
+		parking_release(&stations->parkings[i]);
 	pthread_cond_destroy(&stations->abandoned);
 	pthread_mutex_destroy(&stations->mutex);
 }

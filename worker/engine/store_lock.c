@@ -14,6 +14,14 @@ static const struct postgres_statement lock_accounts = {
 		POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4,
 		POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON},
 };
+static const struct postgres_statement read_accounts = {
+	"store.lock",
+	"read_accounts",
+	sql_read_accounts,
+	{POSTGRES_INT8, POSTGRES_TID, POSTGRES_INT8, POSTGRES_NUMERIC, POSTGRES_NUMERIC, POSTGRES_NUMERIC,
+		POSTGRES_NUMERIC, POSTGRES_TIMESTAMPTZ, POSTGRES_INT8, POSTGRES_INT8, POSTGRES_TEXT, POSTGRES_INT4,
+		POSTGRES_INT8, POSTGRES_TIMESTAMPTZ, POSTGRES_JSON, POSTGRES_JSON, POSTGRES_JSON},
+};
 static const struct postgres_statement create_accounts = {
 	"store.lock",
 	"create_accounts",
@@ -122,22 +130,23 @@ static bool read_account(struct locking *locking, struct account *account, struc
 	return is_read && !row->corrupt && adds_up(account);
 }
 
-/* Those that exist are locked in the order given, and read as they are under their lock. */
-static enum outcome lock_existing(struct locking *locking, struct account **accounts, size_t count)
+/* Those that exist: by lock_accounts they are locked in the order given, and read as they are under their lock. */
+static enum outcome fill_existing(struct locking *locking, const struct postgres_statement *statement,
+	struct account **accounts, size_t count)
 {
 	struct postgres_params params;
 	POSTGRES_RESULT result = NULL;
 
 	postgres_params_init(&params, locking->postgres);
 	add_keys(&params, accounts, count);
-	enum outcome outcome = postgres_query(locking->postgres, &lock_accounts, &params, &result, locking->reterr);
+	enum outcome outcome = postgres_query(locking->postgres, statement, &params, &result, locking->reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	for (int i = 0; i < PQntuples(result); i++) {
 		struct postgres_row row = {.result = result, .row = i};
 		struct account *account = accounts[postgres_get_int64(&row) - 1];
 		if (!read_account(locking, account, &row))
-			return store_fail_account(lock_accounts.where, &account->key, locking->reterr);
+			return store_fail_account(statement->where, &account->key, locking->reterr);
 	}
 	return OUTCOME_OK;
 }
@@ -320,7 +329,7 @@ static size_t list_missing(struct lane_work *work, struct account **missing)
 		for (size_t i = first; i < end && !may_exist; i++)
 			may_exist = work->accounts[i].may_create;
 		for (size_t i = first; i < end; i++)
-			if (may_exist && !work->accounts[i].exists)
+			if (may_exist && !work->accounts[i].exists && !work->accounts[i].is_read_only)
 				missing[count++] = &work->accounts[i];
 	}
 	return count;
@@ -362,7 +371,7 @@ static enum outcome create_missing(struct locking *locking)
 	assert(made == PQntuples(result));
 	if (remaining == 0)
 		return OUTCOME_OK;
-	outcome = lock_existing(locking, missing, remaining);
+	outcome = fill_existing(locking, &lock_accounts, missing, remaining);
 	for (size_t i = 0; i < remaining && outcome == OUTCOME_OK; i++) {
 		if (!missing[i]->exists)
 			outcome = fail(locking->reterr, OUTCOME_RETRY, create_accounts.where,
@@ -371,6 +380,16 @@ static enum outcome create_missing(struct locking *locking)
 			missing[i]->currency_known = true;
 	}
 	return outcome;
+}
+
+static size_t list_accounts(struct lane_work *work, bool is_read_only, struct account **accounts)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < work->accounts_count; i++)
+		if (work->accounts[i].is_read_only == is_read_only)
+			accounts[count++] = &work->accounts[i];
+	return count;
 }
 
 enum outcome store_lock(
@@ -383,9 +402,13 @@ enum outcome store_lock(
 		return OUTCOME_OK;
 	arena_reset(&locking.postgres->scratch);
 	struct account **accounts = alloc_accounts(&locking);
-	for (size_t i = 0; i < work->accounts_count; i++)
-		accounts[i] = &work->accounts[i];
-	enum outcome outcome = lock_existing(&locking, accounts, work->accounts_count);
+	size_t count = list_accounts(work, false, accounts);
+	enum outcome outcome = OUTCOME_OK;
+	if (count)
+		outcome = fill_existing(&locking, &lock_accounts, accounts, count);
+	count = list_accounts(work, true, accounts);
+	if (outcome == OUTCOME_OK && count)
+		outcome = fill_existing(&locking, &read_accounts, accounts, count);
 	if (outcome == OUTCOME_OK)
 		outcome = fill_currencies(&locking);
 	if (outcome == OUTCOME_OK)

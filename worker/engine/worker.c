@@ -395,7 +395,8 @@ static enum outcome turn_claiming(struct worker *worker, struct failure *reterr)
 	open_batch(worker);
 	worker->filling->recovery = true;
 
-	outcome = claim_partitions(worker->config, source, worker->store, partitions, count, worker->filling, reterr);
+	outcome = claim_partitions(worker->config, source, worker->store, partitions, count, worker->filling,
+		worker->stations.parkings, reterr);
 	worker->decoded_count = worker->filling->records_count;
 	if (outcome == OUTCOME_OK)
 		outcome = source->start(source->self, partitions, count, reterr);

@@ -41,6 +41,7 @@ begin
         grant usage on schema drawdown to drawdown_operator;
         grant select, insert, update on drawdown.currency to drawdown_operator;
         grant select, insert on drawdown.writer_schema to drawdown_operator;
+        grant select on drawdown.parked to drawdown_operator;
     else
         raise notice 'role drawdown_operator is missing and % may not create it', current_user;
     end if;
