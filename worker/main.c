@@ -34,6 +34,7 @@ static const struct subcommand subcommands[] = {
 	{"bench", command_bench, "measure throughput, latency and memory"},
 	{"tail", command_tail, "follow a topic, decoded"},
 	{"dead-letters", command_dead_letters, "list, show and replay inputs that could not be understood"},
+	{"parked", command_parked, "list and release customers whose records wait"},
 	{"schemas", command_schemas, "schemas of producers that are kept, and adding one"},
 	{"config", command_config, "print or check the configuration"},
 };

@@ -122,6 +122,10 @@ class Record:
     header_list: list = field(default_factory=list)
 
     @property
+    def place(self):
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
     def headers(self):
         return dict(self.header_list)
 

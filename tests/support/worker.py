@@ -288,11 +288,25 @@ class Installation:
             for row in self.books.query("select * from drawdown.currency")
         }
 
+    def without_parked(self, records):
+        """Those that are handled where they stand: a parked one waits, and is handled where a release handed it in. Of
+        several that were handed in for it that one counts which has a receipt."""
+        source = "select source_topic || '/' || source_partition || '/' || source_offset as place from drawdown."
+        done = {row["place"] for row in self.books.query(source + "receipt")}
+        aside = {row["place"] for row in self.books.query(source + "parked")}
+        for record in records:
+            original = record.headers.get("drawdown.released-from")
+            if original is not None:
+                aside.add(original.decode())
+                if record.place not in done:
+                    aside.add(record.place)
+        return [record for record in records if record.place not in aside]
+
     def referee(self, by_time=False, stages=(), **rules):
         """What a referee makes of the inputs. `by_time`: the whole input lay there before the worker began, or was
         produced in `stages` (model/order.py), so its order is the contract's; otherwise the order is the one in which
         the ledger has it."""
-        records = self.client.read("usage") + self.client.read("commands")
+        records = self.without_parked(self.client.read("usage") + self.client.read("commands"))
         if by_time:
             ordered = in_order_of_stages(records, stages)
         else:
