@@ -279,7 +279,7 @@ class Client:
 
         def answer():
             try:
-                return self._committed(consumer, topics)
+                return self.ask_committed(consumer, topics)
             except KafkaException as error:
                 if is_passing(error):
                     return None
@@ -327,7 +327,8 @@ class Client:
         finally:
             consumer.close()
 
-    def _committed(self, consumer, topics):
+    def ask_committed(self, consumer, topics):
+        """As committed(), by a consumer of that group; an error that may pass is raised too."""
         committed = {}
         for topic in topics:
             for at in consumer.committed(self.partitions(consumer, topic), timeout=TIMEOUT):
@@ -340,7 +341,7 @@ class Client:
         """What the group has not committed yet: the sum over the topics' partitions of end less committed offset."""
         if self._lag_consumer is None:
             self._lag_consumer = self.consumer(group=group)
-        committed = self._committed(self._lag_consumer, topics)
+        committed = self.ask_committed(self._lag_consumer, topics)
         ends = {
             (topic, at.partition): self._lag_consumer.get_watermark_offsets(at, timeout=TIMEOUT)[1]
             for topic in topics

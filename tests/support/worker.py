@@ -133,8 +133,9 @@ class Worker:
 class Installation:
     """A migrated database and a set of topics that no other test sees; `options` go over the configuration's defaults."""
 
-    def __init__(self, servers, directory, prefix, options=None, topics=True, program=DRAWDOWN):
+    def __init__(self, servers, directory, prefix, options=None, topics=True, program=DRAWDOWN, tool=DRAWDOWN):
         self.program = program  # of the workers
+        self.tool = tool  # of the command line
         self.servers = servers
         self.directory = Path(directory)
         self.prefix = prefix
@@ -165,7 +166,7 @@ class Installation:
     def run(self, *arguments, check=True, config=None, **environment):
         """The command line, `drawdown ARGUMENT...`; the completed process with its output as text."""
         done = subprocess.run(
-            [DRAWDOWN, *arguments, "--config", config or self.config],
+            [self.tool, *arguments, "--config", config or self.config],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
