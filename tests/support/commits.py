@@ -57,7 +57,7 @@ class Commits(Background):
         self._client = installation.client
         self._group = installation.group
         self._times = {}  # by pair: when its offsets were seen to have moved
-        self._offsets = {}
+        self._committed = {}
 
     def __enter__(self):
         self._consumer = self._client.consumer("read_uncommitted", self._group)  # does not wait for open transactions
@@ -75,11 +75,9 @@ class Commits(Background):
                 raise
             return
         now = time.monotonic()
-        for pair in {partition for _, partition in committed}:
-            offsets = committed["usage", pair], committed["commands", pair]
-            if self._offsets.get(pair) != offsets:
-                self._offsets[pair] = offsets
-                self._times.setdefault(pair, []).append(now)
+        for pair in {at[1] for at, offset in committed.items() if self._committed.get(at) != offset}:
+            self._times.setdefault(pair, []).append(now)
+        self._committed = committed
         self.pace(0.005)
 
     def wait_for_all(self, since, seconds=60.0):
@@ -90,6 +88,15 @@ class Commits(Background):
             return self._times and all(times[-1] > since for times in list(self._times.values()))
 
         wait_until(have_moved, "a commit of every pair", seconds)
+
+    def wait_for_ends(self, ends, seconds=60.0):
+        """The group has committed all that lay before these ends, {(topic, partition): offset}."""
+
+        def are_reached():
+            assert self._error is None, self._error
+            return all(self._committed.get(at, 0) >= end for at, end in ends.items())
+
+        wait_until(are_reached, "what lay there to be committed", seconds, pause=0.005)
 
     def longest_pause(self, begin):
         """Since then, the longest time without a commit: of any pair, and of the pair that was worst off. The last commit
