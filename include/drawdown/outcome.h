@@ -34,6 +34,7 @@ enum exit_code {
 	EXIT_SCHEMA = 9,     /* the database's schema is missing, or not of this program's version */
 	EXIT_TOPICS = 10,    /* a topic is missing */
 	EXIT_WINDOW = 11,    /* the dedupe window is shorter than inputs can come again */
+	EXIT_RIGHTS = 12,    /* Kafka or PostgreSQL refuses our credentials, or what they may do */
 };
 
 struct failure {

@@ -11,4 +11,8 @@
 enum outcome source_check_topics(
 	rd_kafka_t *kafka, const struct config *config, int32_t *ret_partitions_count, struct failure *reterr);
 
+/* OK if all topics exist; FATAL (EXIT_TOPICS) names the first that does not, with advice. */
+enum outcome source_check_existence(
+	const struct config *config, const struct kafka_topics *topics, struct failure *reterr);
+
 #endif

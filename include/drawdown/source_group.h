@@ -27,6 +27,9 @@ struct input_partition *source_group_assigned(struct source_group *group, size_t
 /* A revocation waits for the answer: nothing may be read. */
 bool source_group_is_revoked(const struct source_group *group);
 
+/* Has the client said, since this was asked last, that an input or a partition of it does not exist? */
+bool source_group_has_missed_topic(struct source_group *group);
+
 /* Take all partitions off the consumer: as the answer to a revocation, or only for now. */
 void source_group_unassign(struct source_group *group);
 /* Make a new consumer where the old one is of no use; OK too where it is. After everything that belongs to

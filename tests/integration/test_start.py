@@ -73,8 +73,10 @@ def test_a_missing_topic_is_named(install):
     assert worker.refuses() == TOPICS
     drawdown.run("topics", "create")
     worker.start()
-    missing = f"topic {drawdown.prefix}usage does not exist"
-    assert only_error(worker) == f"\"{missing}\" hint=\"run 'drawdown topics create'\""
+    assert only_error(worker) == (
+        f'"topic {drawdown.prefix}usage does not exist" '
+        "hint=\"run 'drawdown topics create'; if it exists, this user of Kafka has no right to it\""
+    )
 
 
 def test_a_database_that_was_not_migrated_is_refused(drawdown):

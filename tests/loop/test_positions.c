@@ -109,6 +109,8 @@ static void a_log_that_ends_before_what_is_recorded_was_made_anew(void **state)
 	(void)state;
 	assert_stops(make_partition(50, 70, 0, 60), "the topic was made anew: it ends before what is recorded: "
 						    "credits.usage [3]: committed 50, recorded 70, log 0 to 60");
+	assert_stops(make_partition(-1, 70, 0, 60), "the topic was made anew: it ends before what is recorded: "
+						    "credits.usage [3]: committed -1, recorded 70, log 0 to 60");
 }
 
 int main(void)

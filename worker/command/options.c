@@ -28,6 +28,7 @@ static const char *const exit_code_meanings[] = {
 	[EXIT_SCHEMA] = "the database's schema is missing, or not of this program's version",
 	[EXIT_TOPICS] = "a topic is missing",
 	[EXIT_WINDOW] = "the dedupe window is shorter than inputs can come again",
+	[EXIT_RIGHTS] = "Kafka or PostgreSQL refuses the credentials, or what they may do",
 };
 
 const char *exit_code_meaning(int code)
@@ -152,7 +153,7 @@ static void print_exit_codes(const struct options *options)
 	unsigned shown = options->exit_codes | EXIT_CODE_BIT(EXIT_OK) | EXIT_CODE_BIT(EXIT_USAGE);
 
 	if (options->config_needs != CONFIG_NEEDS_NOTHING)
-		shown |= EXIT_CODE_BIT(EXIT_FAILED);
+		shown |= EXIT_CODE_BIT(EXIT_FAILED) | EXIT_CODE_BIT(EXIT_RIGHTS);
 	(void)puts("\nexit codes:");
 	for (int code = 0; exit_code_meaning(code); code++) {
 		if (shown & EXIT_CODE_BIT(code))

@@ -12,7 +12,8 @@
 static void on_log(const rd_kafka_t *kafka, int level, const char *facility, const char *text)
 {
 	(void)kafka;
-	enum log_level own = level <= 3 ? LOG_ERROR : level == 4 ? LOG_WARNING : level <= 6 ? LOG_INFO : LOG_DEBUG;
+	/* an error is what a human must mend: who uses the client says so, once, with what to do */
+	enum log_level own = level <= 4 ? LOG_WARNING : level <= 6 ? LOG_INFO : LOG_DEBUG;
 	/* says that an option of producers was given to a consumer: kafka.* goes to both */
 	if (strcmp(facility, "CONFWARN") == 0)
 		own = LOG_DEBUG;
@@ -120,8 +121,12 @@ enum outcome kafka_fail(struct failure *reterr, rd_kafka_resp_err_t code, const 
 	(void)vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
 	enum outcome outcome = fail(reterr, kafka_class(code), where, "%s: %s", text, rd_kafka_err2str(code));
-	if (kafka_is_denied(code))
-		fail_hint(reterr, "check the credentials in kafka.* and the rights of that user: see worker/README.md");
+	if (!kafka_is_denied(code))
+		return outcome;
+	fail_hint(reterr,
+		"check the credentials in kafka.* and the rights of that user: see 'Rights' in worker/README.md");
+	if (reterr)
+		reterr->exit_code = EXIT_RIGHTS;
 	return outcome;
 }
 

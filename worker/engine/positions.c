@@ -40,17 +40,17 @@ enum outcome position_decide(struct input_partition *partition, const char *topi
 	*ret_lost_from = *ret_lost_to = 0;
 	if (!partition->has_row)
 		return decide_without_row(partition, topic, ret_case, reterr);
-	if (!partition->has_committed)
-		return contradiction(reterr, topic, partition, "the group's offsets have expired or were deleted",
-			"set them to the recorded offsets (worker/README.md, 'offsets expired'), and raise "
-			"offsets.retention.minutes on the broker");
-	if (partition->committed > partition->recorded)
-		return contradiction(reterr, topic, partition, "the database has lost data that Kafka has committed",
-			"a failover needs a synchronous standby; see 'lost data' in worker/README.md");
-	if (partition->log_end < partition->recorded)
+	if (partition->log_end < partition->recorded) /* the offsets of a topic that is deleted go with it */
 		return contradiction(reterr, topic, partition,
 			"the topic was made anew: it ends before what is recorded",
 			"see 'topic made anew' in worker/README.md");
+	if (!partition->has_committed)
+		return contradiction(reterr, topic, partition, "the group's offsets have expired or were deleted",
+			"unless the topic was made anew, set them to the recorded offsets (worker/README.md, 'offsets "
+			"expired') and raise offsets.retention.minutes on the broker");
+	if (partition->committed > partition->recorded)
+		return contradiction(reterr, topic, partition, "the database has lost data that Kafka has committed",
+			"a failover needs a synchronous standby; see 'lost data' in worker/README.md");
 
 	*ret_case = POSITION_KNOWN;
 	partition->position = partition->committed;

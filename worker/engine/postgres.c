@@ -10,6 +10,7 @@
 
 #include "drawdown/failpoint.h"
 #include "drawdown/log.h"
+#include "drawdown/postgres_login.h"
 #include "sql_files.h"
 
 enum {
@@ -129,10 +130,12 @@ static bool may_be_customers(const char *state)
 
 static void hint_at(struct failure *reterr, const char *state)
 {
-	if (has_class(state, "42501"))
+	if (has_class(state, "42501")) {
 		fail_hint(reterr, "grant the role drawdown_worker (or drawdown_reader, for reading) to the user of "
 				  "database.url; run `drawdown migrate` as the schema's owner first");
-	else if (has_class(state, "42") || has_class(state, "3F"))
+		if (reterr)
+			reterr->exit_code = EXIT_RIGHTS;
+	} else if (has_class(state, "42") || has_class(state, "3F"))
 		fail_hint(reterr, "run `drawdown migrate`");
 	else if (has_class(state, "53100"))
 		fail_hint(reterr, "the database's disk is full");
@@ -583,7 +586,15 @@ static enum outcome open_connection(struct postgres *postgres, struct failure *r
 	}
 	read_message(postgres->connection, text);
 	postgres_disconnect(postgres);
-	return fail(reterr, OUTCOME_RETRY, open_session.where, "could not connect to the database: %s", text);
+	bool is_refused = postgres_login_is_refused(keywords, values);
+	(void)fail(reterr, is_refused ? OUTCOME_FATAL : OUTCOME_RETRY, open_session.where,
+		"could not connect to the database: %s", text);
+	if (!is_refused)
+		return OUTCOME_RETRY;
+	fail_hint(reterr, "check user and password in database.url, and the server's pg_hba.conf");
+	if (reterr)
+		reterr->exit_code = EXIT_RIGHTS;
+	return OUTCOME_FATAL;
 }
 
 enum outcome postgres_connect(struct postgres *postgres, struct failure *reterr)

@@ -163,6 +163,12 @@ enum outcome publish_step(
 	int64_t left = publish->begun_at + publish->handle_timeout - monotonic_now();
 	enum outcome outcome = publish_call(publish, what, left > 0 ? left : 0, &error, reterr);
 
+	/* The transaction failed meanwhile, and only the next call is told why. */
+	if (outcome == OUTCOME_OK && error && what == HANDLE_SEND_OFFSETS &&
+		rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__STATE) {
+		rd_kafka_error_destroy(error);
+		outcome = publish_call(publish, what, left > 0 ? left : 0, &error, reterr);
+	}
 	if (outcome != OUTCOME_OK || !error)
 		return outcome;
 	outcome = publish_fail(publish, where, rd_kafka_error_code(error), rd_kafka_error_string(error), reterr);

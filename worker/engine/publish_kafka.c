@@ -38,7 +38,7 @@ static enum outcome missing(struct kafka_publish *publish, const char *topic, st
 	bool is_patient = publish->has_committed && now - publish->missing_since < MISSING_PATIENCE;
 	enum outcome outcome = fail(
 		reterr, is_patient ? OUTCOME_RETRY : OUTCOME_FATAL, "publish.open", "topic %s does not exist", topic);
-	fail_hint(reterr, "run 'drawdown topics create'");
+	fail_hint(reterr, "run 'drawdown topics create'; if it exists, this user of Kafka has no right to it");
 	if (reterr && !is_patient)
 		reterr->exit_code = EXIT_TOPICS;
 	return outcome;

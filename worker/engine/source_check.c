@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static enum outcome unfit(struct failure *
 	return OUTCOME_FATAL;
 }
 
-static enum outcome check_existence(
+enum outcome source_check_existence(
 	const struct config *config, const struct kafka_topics *topics, struct failure *reterr)
 {
 	const char *missing = NULL;
@@ -42,7 +42,7 @@ static enum outcome check_existence(
 	if (!missing)
 		return OUTCOME_OK;
 	unfit(reterr, "topic %s does not exist", missing);
-	fail_hint(reterr, "run 'drawdown topics create'");
+	fail_hint(reterr, "run 'drawdown topics create'; if it exists, this user of Kafka has no right to it");
 	if (reterr)
 		reterr->exit_code = EXIT_TOPICS;
 	return OUTCOME_FATAL;
@@ -168,7 +168,7 @@ enum outcome source_check_topics(
 
 	if (outcome != OUTCOME_OK)
 		return outcome;
-	outcome = check_existence(config, &topics, reterr);
+	outcome = source_check_existence(config, &topics, reterr);
 	if (outcome == OUTCOME_OK)
 		outcome = check_partitions(config, &topics, reterr);
 	for (size_t i = 0; outcome == OUTCOME_OK && i < INPUT_COUNT; i++)

@@ -57,8 +57,9 @@ struct source_group {
 	size_t assigned_count;
 	int64_t broken_since; /* monotonic: when a pair was first not whole; 0: none is */
 
-	bool is_fenced;	    /* the consumer is, and of no use any more */
-	bool must_renew;    /* by ourselves: a new one is to be made */
+	bool is_fenced;	       /* the consumer is, and of no use any more */
+	bool must_renew;       /* by ourselves: a new one is to be made */
+	bool has_missed_topic; /* since it was asked last */
 	int64_t trouble_at; /* monotonic: when the broker did not answer, or the group went on without us; 0: never */
 
 	struct failure failure; /* of an error that was heard of; outcome OK: none; FATAL stays */
@@ -121,6 +122,12 @@ static enum outcome judge_error(
 			group->config->group_id, text);
 		fail_hint(reterr, "choose a group.id that nothing but workers uses");
 		break;
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		group->has_missed_topic = true;
+		log_error(group, code, text);
+		return OUTCOME_OK;
 	default:
 		log_error(group, code, text);
 		return OUTCOME_OK;
@@ -472,6 +479,14 @@ enum outcome source_group_renew(struct source_group *group, struct failure *rete
 	enum outcome outcome = open_consumer(group, reterr);
 	group->must_renew = outcome != OUTCOME_OK;
 	return outcome;
+}
+
+bool source_group_has_missed_topic(struct source_group *group)
+{
+	bool has_missed = group->has_missed_topic;
+
+	group->has_missed_topic = false;
+	return has_missed;
 }
 
 bool source_group_is_estranged(rd_kafka_resp_err_t code)

@@ -19,6 +19,8 @@
 
 #define START_METADATA "start" /* of an offset that commit_start committed */
 #define SLICE_MS 100	       /* a wake-up that got lost costs no more than this */
+#define MISSING_LOOK_INTERVAL INSTANT_SECOND
+#define MISSING_PATIENCE (30 * INSTANT_SECOND) /* a broker that has just come back may not know all topics yet */
 #define REPORT_INTERVAL (100 * INSTANT_MILLISECOND)
 
 struct kafka_source {
@@ -34,6 +36,8 @@ struct kafka_source {
 	void *membership;
 	size_t membership_size;
 	int64_t reported_at;
+	int64_t missing_since; /* monotonic: when an input was said not to exist; 0: they do */
+	int64_t missing_looked_at;
 };
 
 static void await_event(struct kafka_source *source, int64_t until)
@@ -85,6 +89,28 @@ static void refresh_partitions_count(struct kafka_source *source)
 	kafka_topics_release(&topics);
 }
 
+/* A topic that was away may be another one of the same name: where we stand in it is asked anew. */
+static enum outcome look_for_missing(struct kafka_source *source, struct failure *reterr)
+{
+	struct kafka_topics topics;
+	int64_t now = monotonic_now();
+
+	if (source_group_has_missed_topic(source->group) && !source->missing_since)
+		source->missing_since = now;
+	if (!source->missing_since || now - source->missing_looked_at < MISSING_LOOK_INTERVAL)
+		return OUTCOME_OK;
+	source->missing_looked_at = now;
+	if (kafka_topics_list(source_group_kafka(source->group), &topics, reterr) != OUTCOME_OK)
+		return OUTCOME_OK;
+	enum outcome outcome = source_check_existence(source->config, &topics, reterr);
+	kafka_topics_release(&topics);
+	if (outcome != OUTCOME_OK)
+		return now - source->missing_since < MISSING_PATIENCE ? OUTCOME_OK : outcome;
+	source->missing_since = 0;
+	return source->reader ? fail(reterr, OUTCOME_REWIND, "source.topics", "an input was away for a while")
+			      : OUTCOME_OK;
+}
+
 static enum outcome kafka_poll(void *self, struct batch *batch, size_t records_max, size_t bytes_max, int wait_ms,
 	enum source_signal *ret_signal, struct failure *reterr)
 {
@@ -97,6 +123,8 @@ static enum outcome kafka_poll(void *self, struct batch *batch, size_t records_m
 		size_t records_before = batch ? batch->records_count : 0;
 		enum outcome outcome = source_group_serve(source->group, ret_signal, reterr);
 
+		if (outcome == OUTCOME_OK && *ret_signal == SOURCE_NOTHING)
+			outcome = look_for_missing(source, reterr);
 		if (outcome == OUTCOME_OK && *ret_signal == SOURCE_ASSIGNED)
 			refresh_partitions_count(source);
 		if (outcome != OUTCOME_OK || *ret_signal != SOURCE_NOTHING)
@@ -297,18 +325,37 @@ static void kafka_close(void *self)
 
 /* ---- open ---- */
 
-/* By a client of its own: the consumer's queues are sized by what it finds. */
+static void note_denial(rd_kafka_t *kafka, int code, const char *text, void *opaque)
+{
+	struct failure *denial = opaque;
+
+	(void)kafka;
+	if (kafka_is_denied((rd_kafka_resp_err_t)code))
+		(void)kafka_fail(denial, (rd_kafka_resp_err_t)code, "source.open", "%s", text);
+}
+
+/* By a client of its own: the consumer's queues are sized by what it finds. Calls do not tell a login that is refused
+ * from a broker that is away. */
 static enum outcome check_topics(const struct config *config, int32_t *ret_partitions_count, struct failure *reterr)
 {
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *kafka;
+	struct failure denial = {.outcome = OUTCOME_OK};
 	enum outcome outcome = kafka_conf_new(config, NULL, NULL, &conf, reterr);
 
-	if (outcome == OUTCOME_OK)
-		outcome = kafka_open(RD_KAFKA_PRODUCER, conf, &kafka, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	rd_kafka_conf_set_opaque(conf, &denial);
+	rd_kafka_conf_set_error_cb(conf, note_denial);
+	outcome = kafka_open(RD_KAFKA_PRODUCER, conf, &kafka, reterr);
 	if (outcome != OUTCOME_OK)
 		return outcome;
 	outcome = source_check_topics(kafka, config, ret_partitions_count, reterr);
+	rd_kafka_poll(kafka, 0);
+	if (outcome == OUTCOME_RETRY && denial.outcome == OUTCOME_FATAL) {
+		*reterr = denial;
+		outcome = OUTCOME_FATAL;
+	}
 	rd_kafka_destroy(kafka);
 	return outcome;
 }

@@ -230,6 +230,8 @@ static enum outcome check_role(struct store_postgres *store, struct failure *ret
 		(void)fail(reterr, OUTCOME_FATAL, "store.open", "role %.*s lacks rights in schema drawdown",
 			TEXT_ARGS(role));
 		fail_hint(reterr, "as the schema's owner: grant drawdown_worker to %.*s", TEXT_ARGS(role));
+		if (reterr)
+			reterr->exit_code = EXIT_RIGHTS;
 		return OUTCOME_FATAL;
 	}
 	if (may_rewrite)
