@@ -187,7 +187,8 @@ make_venv() {
 # Servers get a session of their own: an interrupt at the terminal is for us, and we end them in order.
 
 # start_kafka DIR PORT CONTROLLER_PORT: broker and controller in one process. Lines of $KAFKA_SETTINGS go over ours;
-# $KAFKA_LISTENERS and $KAFKA_ADVERTISED name more listeners, $KAFKA_CLUSTER_ID the cluster that it is one of.
+# $KAFKA_LISTENERS and $KAFKA_ADVERTISED name more listeners, $KAFKA_CLUSTER_ID the cluster that it is one of, for which
+# $KAFKA_CONTROLLER_PORT may be known beforehand.
 start_kafka() {
     local dir=$1 port=$2 controller_port=$3 java=(java -XX:+UseSerialGC -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
     mkdir -p "$dir/kafka"
@@ -318,7 +319,7 @@ start_servers() {
     [[ $which != *--registry* ]] || fetch_registry
     mapfile -t ports < <(free_ports 4)
     if [[ $which == *--kafka* ]]; then
-        start_kafka "$dir" "${ports[0]}" "${ports[1]}" &
+        start_kafka "$dir" "${ports[0]}" "${KAFKA_CONTROLLER_PORT:-${ports[1]}}" &
         jobs+=($!)
     fi
     if [[ $which == *--postgres* ]]; then

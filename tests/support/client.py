@@ -277,16 +277,8 @@ class Client:
         """The group's offsets by (topic, partition); -1001 where there is none."""
         consumer = self.consumer(group=group)
 
-        def answer():
-            try:
-                return self.ask_committed(consumer, topics)
-            except KafkaException as error:
-                if is_passing(error):
-                    return None
-                raise
-
         try:
-            return wait_until(answer, "the group's offsets")
+            return _ask_again(lambda: self.ask_committed(consumer, topics), "the group's offsets")
         finally:
             consumer.close()
 
@@ -321,9 +313,13 @@ class Client:
         """By partition."""
         name = "__consumer_offsets"
         consumer = self.consumer("read_uncommitted")
-        try:
+
+        def answer():
             partitions = consumer.list_topics(name, timeout=TIMEOUT).topics[name].partitions
             return {at: consumer.get_watermark_offsets(TopicPartition(name, at), timeout=TIMEOUT)[1] for at in partitions}
+
+        try:
+            return _ask_again(answer, "the ends of the log of offsets")
         finally:
             consumer.close()
 
@@ -429,6 +425,20 @@ def is_passing(error):
     codes = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._WAIT_COORD)
     codes += (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
     return error.args[0].retriable() or error.args[0].code() in (*codes, KafkaError.UNSTABLE_OFFSET_COMMIT)
+
+
+def _ask_again(question, what):
+    """Until it is answered, where asking again helps. The answer may be empty."""
+
+    def answer():
+        try:
+            return [question()]
+        except KafkaException as error:
+            if is_passing(error):
+                return None
+            raise
+
+    return wait_until(answer, what)[0]
 
 
 def _note_offset(history, group, message):

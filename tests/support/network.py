@@ -20,7 +20,7 @@ def listeners(wanted, *settings):
 
 class Network:
     """For each replica a link to PostgreSQL and one to Kafka, whose broker tells it to come by that one only. Made before
-    the servers, which get `settings` and are then told to connect()."""
+    the servers, which get `settings` and are then told to connect(). To a cluster (support/cluster.py) there are none."""
 
     def __init__(self, *settings):
         self._proxy = Proxy()
@@ -31,20 +31,27 @@ class Network:
         self.settings = listeners(ways, *settings)
 
     def connect(self, servers):
+        if servers.replication > 1:
+            self.kafka = {}
         port = int(servers.env["PG_PORT"])
         self.postgres = {name: self._proxy.link(port, protocol="postgres") for name in NAMES}
         return servers
 
     def options(self, name, installation):
         """That lead this replica over its links; none where it has none."""
-        if name not in self.kafka:
+        if name not in self.postgres:
             return {}
         address, database = installation.database_url.rsplit("/", 1)
         link = f"{address.rsplit(':', 1)[0]}:{self.postgres[name].port}"
-        return {
-            "kafka.bootstrap.servers": f"127.0.0.1:{self.kafka[name].port}",
-            "database.url": f"{link}/{database}?sslmode=disable&gssencmode=disable",  # for the proxy to read along
-        }
+        # for the proxy to read along
+        options = {"database.url": f"{link}/{database}?sslmode=disable&gssencmode=disable"}
+        if name in self.kafka:
+            options["kafka.bootstrap.servers"] = f"127.0.0.1:{self.kafka[name].port}"
+        return options
+
+    def links(self, server):
+        """{replica: its link to "kafka" or "postgres"}"""
+        return getattr(self, server)
 
     def heal(self):
         for link in (*self.kafka.values(), *self.postgres.values()):

@@ -91,18 +91,20 @@ class ManagedServers:
 class Servers(ManagedServers):
     """Kafka and PostgreSQL. `bootstrap` for Kafka; `database()` for an empty database of one's own."""
 
-    def __init__(self, directory, **settings):
-        super().__init__(directory, **settings)
+    replication = 1  # of topics
+
+    def __init__(self, directory, *which, **settings):
+        super().__init__(directory, *which, **settings)
         self._databases = itertools.count(1)
-        self.bootstrap = self.env["KAFKA_BOOTSTRAP"]
+        self.bootstrap = self.env.get("KAFKA_BOOTSTRAP")
 
     def _answers(self, server):
+        if server == "kafka":
+            return kafka_answers(self.bootstrap)
         try:
-            if server == "kafka":
-                return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=5)
             with psycopg.connect(self.env["ADMIN_URL"], connect_timeout=5):
                 return True
-        except (KafkaException, psycopg.OperationalError):
+        except psycopg.OperationalError:
             return False
 
     def database(self, more=""):
@@ -116,6 +118,13 @@ class Servers(ManagedServers):
         name = owner_url.rsplit("/", 1)[1]
         with psycopg.connect(self.env["ADMIN_URL"], autocommit=True) as admin:
             admin.execute(f"drop database {name} with (force)")
+
+
+def kafka_answers(bootstrap):
+    try:
+        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=5))
+    except KafkaException:
+        return False
 
 
 def _children(pid):

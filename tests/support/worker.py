@@ -149,7 +149,7 @@ class Installation:
             "group.id": self.group,
             "topics.prefix": prefix,
             "topics.partitions": 4,
-            "topics.replication": 1,
+            "topics.replication": servers.replication,
             "database.url": self.database_url,
             "sweep.interval": "0s",  # an advance would come whenever it comes
         } | (options or {})

@@ -7,7 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from support.cluster import Cluster
 from support.failpoints import PROGRAM
+from support.network import Network
 from support.servers import ROOT, Servers
 
 from crash.campaign import report
@@ -15,6 +17,12 @@ from crash.campaign.campaign import Campaign, kafka_settings
 from crash.campaign.small_disk import SmallDisk
 
 DEFAULTS = {}  # the program's own time-outs
+# Transactions that have timed out are ended at once, not within ten seconds; a broker that died is missed after two seconds,
+# and may be back then.
+SETTINGS = f"""{kafka_settings()["KAFKA_SETTINGS"]}
+transaction.abort.timed.out.transaction.cleanup.interval.ms=100
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500"""
 
 
 def arguments():
@@ -25,6 +33,7 @@ def arguments():
     parser.add_argument("--only", default="*", help="kinds, separated by commas, * for anything: worker/*,postgres/kill")
     parser.add_argument("--part", type=int, default=120, help="faults between two audits")
     parser.add_argument("--rate", type=int, default=200, help="events a second")
+    parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="of Kafka")
     parser.add_argument("--defaults", action="store_true", help="the program's own time-outs, not the shortest")
     parser.add_argument("--program", type=Path, default=PROGRAM, help="the worker, of a build with failpoints")
     parser.add_argument("--report", type=Path, default=ROOT / "build/campaign", help="writes FILE.json and FILE.md")
@@ -36,12 +45,19 @@ def arguments():
     return given
 
 
+def bring_up(directory, brokers, network):
+    if brokers > 1:
+        return Cluster(directory, KAFKA_SETTINGS=SETTINGS)
+    return Servers(directory, **network.settings)
+
+
 def main():
     given = arguments()
     directory = given.directory or Path(tempfile.mkdtemp(prefix="drawdown-campaign."))
     directory.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}, directory {directory}", flush=True)
-    servers = Servers(directory / "servers", **kafka_settings())
+    network = Network(SETTINGS)
+    servers = network.connect(bring_up(directory / "servers", given.brokers, network))
     servers.disk = None
     try:
         servers.disk = SmallDisk(servers) if SmallDisk.is_allowed() else None
@@ -54,12 +70,14 @@ def main():
             rate=given.rate,
             part_faults=given.part,
             options=DEFAULTS if given.defaults else None,
+            proxies=network,
             note=(lambda text: None) if given.quiet else (lambda text: print(text, flush=True)),
         ).run(given.faults, given.minutes)
     finally:
         if servers.disk is not None:
             servers.disk.close()
         servers.stop()
+        network.close()
     found = report.numbers(campaign, f"tests/crash/campaign/run {shlex.join(sys.argv[1:])}")
     report.write(found, given.report)
     print(report.page(found))

@@ -193,6 +193,13 @@ class Scene:
             for replica in self.workers
         }
 
+    def port(self, replica, server):
+        """At which that replica reaches "kafka" or "postgres"."""
+        links = self.proxies.links(server) if self.proxies is not None else {}
+        if replica.name in links:
+            return links[replica.name].port
+        return int(self.servers.env["PG_PORT"] if server == "postgres" else self.servers.bootstrap.rpartition(":")[2])
+
     def count_exits(self, replica, code):
         return sum((name, exit_code) == (replica.name, code) for _, name, exit_code in self.exits)
 

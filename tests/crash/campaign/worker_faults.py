@@ -39,7 +39,8 @@ class AtFailpoint(OfWorker):
 
     def __init__(self, scene, fault):
         super().__init__(scene)
-        name, action, *_ = fault.split()
+        name, action, *server = fault.split()
+        fault = f"{name} lost {scene.port(self.replica, server[0])}" if action == "lost" else fault
         self.faults = (*BEFORE.get(name, ()), fault)
         self.name = name
         self.seconds = HANG if action == "hang" else 0.0
@@ -184,14 +185,13 @@ class Storm(OfAll):
                 scene.remove(one)
 
 
-def faults_at_failpoints(servers):
-    """Every fault at every place, as a control file has it, by the kind that reports know it by."""
-    ports = {"postgres": servers.env["PG_PORT"], "kafka": servers.bootstrap.rpartition(":")[2]}
+def faults_at_failpoints():
+    """Every fault at every place, as a control file has it but for a server's port, by the kind that reports know it by."""
     for name in NAMES:
         for action in ACTIONS if name not in ONCE else ():
             if action == "lost":
-                for server, port in ports.items():
-                    yield f"failpoint/{name}/lost-{server}", f"{name} lost {port}"
+                for server in ("postgres", "kafka"):
+                    yield f"failpoint/{name}/lost-{server}", f"{name} lost {server}"
             elif action == "hang":
                 yield f"failpoint/{name}/hang", f"{name} hang {HANG}"
             elif action != "error" or name not in WITHOUT_ERROR:
@@ -199,7 +199,7 @@ def faults_at_failpoints(servers):
 
 
 def kinds(scene):
-    kinds = {kind: partial(AtFailpoint, fault=fault) for kind, fault in faults_at_failpoints(scene.servers)}
+    kinds = {kind: partial(AtFailpoint, fault=fault) for kind, fault in faults_at_failpoints()}
     return kinds | {
         "worker/kill": Killed,
         "worker/held-down": HeldDown,
