@@ -129,7 +129,12 @@ def fill(owner):
     owner.execute("analyze")
     seconds = owner.execute("select receipt_generation_us / 1000000 from drawdown.setting").fetchone()[0]
     a_generation = timedelta(seconds=seconds)
-    for table in sorted(growing_tables(owner) - {"parked"}):  # nothing writes there yet
+    owner.execute(
+        "insert into drawdown.parked (ordinal, source_offset, source_timestamp, source_partition, customer_id, source_topic)"
+        " values (1, 0, now(), 0, %s, 'plans.usage')",
+        [SEED],
+    )
+    for table in sorted(growing_tables(owner)):
         multiply(owner, table, ACCOUNTS if table == "account" else OTHERS)
         assert owner.execute(f"select count(*) >= %s from drawdown.{table}", [OTHERS]).fetchone()[0], table
     newest = owner.execute("select max(source_timestamp) from drawdown.receipt").fetchone()[0]

@@ -2,7 +2,7 @@
 #include "fake_parked.h"
 
 #include <assert.h>
-
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_of(const struct fake_parked *row, const struct record *record)
@@ -58,7 +58,7 @@ static void take_off_front(struct fake_world *world, const struct record *record
 		memmove(&world->parked[i], &world->parked[i + 1], (world->parked_count - i) * sizeof *world->parked);
 		return;
 	}
-	assert(!"no row");
+	abort(); /* there is no row */
 }
 
 void fake_parked_write(struct fake_world *world, const struct parked_record *records, size_t count)

@@ -231,8 +231,8 @@ FAULT_BUGS = [
         "unanswered_is_committed",
         "a COMMIT without a reply is taken as done",
         "worker/engine/lane.c",
-        "	outcome = store->commit(store->self, lane, reterr);",
-        "	outcome = store->commit(store->self, lane, reterr);\n"
+        "	outcome = store->commit(store->self, lane->number, reterr);",
+        "	outcome = store->commit(store->self, lane->number, reterr);\n"
         "	if (outcome == OUTCOME_RETRY)\n		outcome = OUTCOME_OK;",
     ),
     Bug(
