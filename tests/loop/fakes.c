@@ -173,6 +173,8 @@ static void play(struct fake_world *world, enum source_signal *ret_signal)
 		*ret_signal = SOURCE_ASSIGNED;
 	}
 	bool must_stop = world->stop_at_poll ? world->calls[SEAM_POLL] >= world->stop_at_poll : all_published(world);
+	if (world->stop_at_refused_parks)
+		must_stop = world->refused_parks_count >= world->stop_at_refused_parks;
 	if (must_stop && world->stops_count) {
 		while (world->stops_count) {
 			world->stops_count--;
@@ -420,7 +422,6 @@ static enum outcome store_lock(
 		const struct account *account = &work->accounts[i];
 		if (account->is_read_only || !text_equal(account->key.customer_id, text_of(world->locked_customer)))
 			continue;
-		world->locks_refused_count++;
 		(void)leave(world, SEAM_LOCK, OUTCOME_OK, reterr);
 		(void)fail(reterr, OUTCOME_RETRY, "store.lock", "lock time-out");
 		reterr->may_be_customers = true;
@@ -468,8 +469,10 @@ static enum outcome store_park(
 	enum outcome outcome = OUTCOME_OK;
 
 	pthread_mutex_lock(&world->mutex);
-	if (world->is_disk_full)
+	if (world->is_disk_full) {
+		world->refused_parks_count++;
 		outcome = fail(reterr, OUTCOME_RETRY, "store.park", "no space");
+	}
 	world->open_parked[lane] = records;
 	world->open_parked_count[lane] = count;
 	pthread_mutex_unlock(&world->mutex);

@@ -169,7 +169,8 @@ struct fake_world {
 	/* the lock of this customer's accounts cannot be had, or nothing can be written, for nobody */
 	const char *locked_customer;
 	bool is_disk_full;
-	unsigned locks_refused_count;
+	unsigned refused_parks_count;
+	unsigned stop_at_refused_parks; /* 0: never */
 
 	struct source source;
 	struct store store;
