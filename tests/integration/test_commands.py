@@ -15,7 +15,7 @@ from support.events import CURRENCY, consume, grant
 from support.wait import wait_until
 from support.worker import DRAWDOWN, free_port
 
-REFUSED, FAILED, DIFFERENCE, REJECTED, TIMEOUT = 1, 2, 3, 4, 5  # exit codes
+REFUSED, FAILED, DIFFERENCE, REJECTED, TIMEOUT, RIGHTS = 1, 2, 3, 4, 5, 12  # exit codes
 COMMANDS = (
     "worker migrate topics grant consume void confirm-payment reverse reserve settle extend release configure currency "
     "entitlement ledger load tail dead-letters config"
@@ -256,7 +256,7 @@ def test_currencies_are_set_by_who_may_and_the_workers_go_by_it(running):
 
     assert table("list") == []
     done = running.run("currency", "set", CURRENCY, "--over-limit", "cap", check=False)
-    assert done.returncode == FAILED and "permission denied" in done.stderr and "drawdown_operator" in done.stderr
+    assert done.returncode == RIGHTS and "permission denied" in done.stderr and "drawdown_operator" in done.stderr
     set_currency(CURRENCY, "--over-limit", "reject", "--grace", "90min", "--threshold", "7.5", "--threshold", "20%")
     first = dict(currencyId=CURRENCY, displayName=None, units=None, grace="90min", overLimit="reject", overdraftLimit=None)
     first["thresholds"] = [{"amount": "7.5", "hysteresis": 10}, {"percent": 20, "hysteresis": 10}]
