@@ -276,7 +276,7 @@ def rights_of_worker(drawdown):
 REVOKED = {
     "to read an input": (
         ("topic", "{prefix}usage", "read"),
-        r"could not (publish|read) .*Topic authorization failed",
+        r"could not (publish|read).*: .*Topic authorization failed",
         TOPICS,
         r"topic {prefix}usage does not exist",
     ),
