@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "drawdown/deadline.h"
+
 struct member {
 	struct crew *crew;
 	size_t index;
@@ -118,14 +120,10 @@ bool crew_free(struct crew *crew, int64_t timeout)
 	pthread_cond_broadcast(&crew->given);
 	pthread_mutex_unlock(&crew->mutex);
 
-	struct timespec deadline;
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	int64_t nanoseconds = deadline.tv_nsec + (timeout % 1000000) * 1000;
-	deadline.tv_sec += timeout / 1000000 + nanoseconds / 1000000000;
-	deadline.tv_nsec = nanoseconds % 1000000000;
+	const struct timespec deadline = deadline_in(timeout);
 	bool all_ended = true;
 	for (size_t i = 0; i < crew->members_count; i++)
-		all_ended = pthread_timedjoin_np(crew->members[i].thread, NULL, &deadline) == 0 && all_ended;
+		all_ended = deadline_join(crew->members[i].thread, &deadline) && all_ended;
 	if (!all_ended)
 		return false;
 	pthread_cond_destroy(&crew->given);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "drawdown/deadline.h"
 #include "drawdown/generations.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
@@ -162,11 +163,7 @@ static bool owns_anything(struct keeper *keeper)
 /* Until the next look, or the stop. False: stopped. */
 static bool wait(struct keeper *keeper)
 {
-	int64_t deadline = monotonic_now() + LOOK_INTERVAL;
-	const struct timespec until = {
-		.tv_sec = deadline / INSTANT_SECOND,
-		.tv_nsec = deadline % INSTANT_SECOND * 1000,
-	};
+	const struct timespec until = deadline_in(LOOK_INTERVAL);
 
 	pthread_mutex_lock(&keeper->mutex);
 	while (!keeper->is_stopped && pthread_cond_timedwait(&keeper->stopped, &keeper->mutex, &until) != ETIMEDOUT)
@@ -209,7 +206,6 @@ static void init_connection(struct keeper *keeper)
 
 struct keeper *keeper_new(const struct config *config, struct ownership *ownership)
 {
-	pthread_condattr_t attributes;
 
 	if (!config->sweep_interval && !config->drop_interval)
 		return NULL;
@@ -227,10 +223,7 @@ struct keeper *keeper_new(const struct config *config, struct ownership *ownersh
 	keeper->sweeper = sweeper_new(config, &seam, ownership);
 	generations_init(&keeper->generations, config, &keeper->postgres, keeper->kafka, ownership);
 	pthread_mutex_init(&keeper->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&keeper->stopped, &attributes);
-	pthread_condattr_destroy(&attributes);
+	deadline_condition_init(&keeper->stopped);
 	if (pthread_create(&keeper->thread, NULL, run, keeper) != 0)
 		abort();
 	return keeper;
@@ -247,10 +240,8 @@ bool keeper_free(struct keeper *keeper, int64_t timeout)
 	keeper_kafka_stop(keeper->kafka);
 	postgres_interrupt(&keeper->postgres);
 
-	struct timespec deadline;
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += timeout / INSTANT_SECOND + 1;
-	if (pthread_timedjoin_np(keeper->thread, NULL, &deadline) != 0)
+	const struct timespec deadline = deadline_in(timeout);
+	if (!deadline_join(keeper->thread, &deadline))
 		return false;
 	sweeper_free(keeper->sweeper);
 	keeper_kafka_free(keeper->kafka);

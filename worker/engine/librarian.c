@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "drawdown/backoff.h"
+#include "drawdown/deadline.h"
 #include "drawdown/instant.h"
 #include "drawdown/log.h"
 #include "drawdown/schema_text.h"
@@ -420,10 +421,7 @@ static bool serve(struct librarian *librarian, struct arena *arena, int64_t *ret
 
 static void wait_until(struct librarian *librarian, int64_t deadline)
 {
-	const struct timespec until = {
-		.tv_sec = deadline / INSTANT_SECOND,
-		.tv_nsec = deadline % INSTANT_SECOND * 1000,
-	};
+	const struct timespec until = deadline_at(deadline);
 
 	if (deadline == INT64_MAX)
 		pthread_cond_wait(&librarian->changed, &librarian->mutex);
@@ -459,7 +457,6 @@ static void *run(void *argument)
 struct librarian *librarian_new(const struct library *library, void (*wake)(void *self), void *wake_self)
 {
 	struct librarian *librarian = calloc(1, sizeof *librarian);
-	pthread_condattr_t attributes;
 
 	if (!librarian)
 		abort();
@@ -467,10 +464,7 @@ struct librarian *librarian_new(const struct library *library, void (*wake)(void
 	librarian->wake = wake;
 	librarian->wake_self = wake_self;
 	pthread_mutex_init(&librarian->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&librarian->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	deadline_condition_init(&librarian->changed);
 	if (pthread_create(&librarian->thread, NULL, run, librarian) != 0)
 		abort();
 	return librarian;
@@ -478,8 +472,6 @@ struct librarian *librarian_new(const struct library *library, void (*wake)(void
 
 bool librarian_free(struct librarian *librarian, int64_t timeout)
 {
-	struct timespec deadline;
-
 	if (!librarian)
 		return true;
 	pthread_mutex_lock(&librarian->mutex);
@@ -487,9 +479,8 @@ bool librarian_free(struct librarian *librarian, int64_t timeout)
 	pthread_cond_broadcast(&librarian->changed);
 	pthread_mutex_unlock(&librarian->mutex);
 	librarian->library->interrupt(librarian->library->self);
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += timeout / INSTANT_SECOND + 1;
-	if (pthread_timedjoin_np(librarian->thread, NULL, &deadline) != 0)
+	const struct timespec deadline = deadline_in(timeout);
+	if (!deadline_join(librarian->thread, &deadline))
 		return false;
 	for (struct finding finding; librarian_take(librarian, &finding);)
 		finding_release(&finding);

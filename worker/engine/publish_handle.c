@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "drawdown/deadline.h"
 #include "drawdown/failpoint.h"
 #include "drawdown/instant.h"
 #include "drawdown/metrics.h"
@@ -150,7 +151,6 @@ static void on_delivery(rd_kafka_t *kafka, const rd_kafka_message_t *message, vo
 enum outcome publish_handle_new(rd_kafka_conf_t *conf, struct publish_handle **ret_handle, struct failure *reterr)
 {
 	struct publish_handle *handle = calloc(1, sizeof *handle);
-	pthread_condattr_t attributes;
 
 	if (!handle)
 		abort();
@@ -163,10 +163,7 @@ enum outcome publish_handle_new(rd_kafka_conf_t *conf, struct publish_handle **r
 		return outcome;
 	}
 	pthread_mutex_init(&handle->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&handle->changed, &attributes);
-	pthread_condattr_destroy(&attributes);
+	deadline_condition_init(&handle->changed);
 	if (pthread_create(&handle->thread, NULL, serve_calls, handle) != 0)
 		abort();
 	*ret_handle = handle;
@@ -197,18 +194,10 @@ void publish_handle_set_offsets(struct publish_handle *handle, rd_kafka_topic_pa
 	handle->membership = membership;
 }
 
-static struct timespec timespec_of(int64_t monotonic)
-{
-	return (struct timespec){
-		.tv_sec = monotonic / INSTANT_SECOND,
-		.tv_nsec = monotonic % INSTANT_SECOND * 1000,
-	};
-}
-
 bool publish_handle_call(struct publish_handle *handle, enum handle_call call, int64_t retry_for, int64_t timeout,
 	rd_kafka_error_t **ret_error)
 {
-	struct timespec deadline = timespec_of(monotonic_now() + timeout);
+	const struct timespec deadline = deadline_in(timeout);
 
 	pthread_mutex_lock(&handle->lock);
 	assert(handle->call == HANDLE_NOTHING);

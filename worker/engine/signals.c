@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "drawdown/deadline.h"
 #include "drawdown/instant.h"
 #include "drawdown/log.h"
 
@@ -43,13 +44,9 @@ void signals_begin(void)
 {
 	static sigset_t signals;
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
-	pthread_condattr_t attributes;
 	pthread_t thread;
 
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&came, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
+	deadline_condition_init(&came);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
@@ -75,7 +72,7 @@ void signals_tell(struct worker *worker)
 bool signals_wait(int64_t microseconds)
 {
 	int64_t until = monotonic_now() + microseconds;
-	struct timespec deadline = {.tv_sec = until / INSTANT_SECOND, .tv_nsec = until % INSTANT_SECOND * 1000};
+	const struct timespec deadline = deadline_at(until);
 
 	(void)pthread_mutex_lock(&mutex);
 	while (stops_count == 0 && monotonic_now() < until)

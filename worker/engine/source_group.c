@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "drawdown/deadline.h"
 #include "drawdown/instant.h"
 #include "drawdown/log.h"
 
@@ -351,7 +352,6 @@ static void *serve_close(void *opaque)
 static void close_consumer(struct source_group *group)
 {
 	struct consumer *consumer = group->consumer;
-	struct timespec deadline;
 	pthread_t thread;
 
 	if (!consumer)
@@ -360,11 +360,10 @@ static void close_consumer(struct source_group *group)
 	group->kafka = NULL;
 	rd_kafka_queue_io_event_enable(consumer->queue, -1, NULL, 0);
 	atomic_store(&consumer->is_closing, true);
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += CLOSE_TIMEOUT_S;
+	const struct timespec deadline = deadline_in(CLOSE_TIMEOUT_S * INSTANT_SECOND);
 	if (pthread_create(&thread, NULL, serve_close, consumer) != 0)
 		abort();
-	if (pthread_timedjoin_np(thread, NULL, &deadline) == 0)
+	if (deadline_join(thread, &deadline))
 		return;
 	pthread_detach(thread);
 	log_line(LOG_WARNING, "source.close", "left a consumer behind: it did not close within %d s", CLOSE_TIMEOUT_S);

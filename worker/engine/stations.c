@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "drawdown/deadline.h"
 #include "drawdown/lane.h"
 #include "drawdown/log.h"
 #include "drawdown/metrics.h"
@@ -31,11 +32,7 @@ bool stations_pause(struct stations *stations, unsigned attempt)
 	int64_t pause = attempt < 8 ? RETRY_PAUSE_FIRST << attempt : RETRY_PAUSE_MAX;
 	if (pause > RETRY_PAUSE_MAX)
 		pause = RETRY_PAUSE_MAX;
-	int64_t deadline = monotonic_now() + pause;
-	const struct timespec until = {
-		.tv_sec = deadline / INSTANT_SECOND,
-		.tv_nsec = deadline % INSTANT_SECOND * 1000,
-	};
+	const struct timespec until = deadline_in(pause);
 
 	pthread_mutex_lock(&stations->mutex);
 	while (!stations->is_abandoned &&
@@ -153,14 +150,9 @@ static void wake_loop(void *context)
 void stations_init(struct stations *stations, const struct config *config, const struct source *source,
 	const struct store *store, const struct publish *publish)
 {
-	pthread_condattr_t attributes;
-
 	*stations = (struct stations){.config = config, .source = source, .store = store, .publish = publish};
 	pthread_mutex_init(&stations->mutex, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&stations->abandoned, &attributes);
-	pthread_condattr_destroy(&attributes);
+	deadline_condition_init(&stations->abandoned);
 	for (size_t i = 0; i < (size_t)config->database_lanes; i++)
 		parking_init(&stations->parkings[i]);
 }
