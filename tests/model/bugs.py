@@ -1,6 +1,6 @@
 """Deliberate bugs: each must make the referee and the system differ, or the referee proves nothing.
 
-A bug is one edit of one source file. The binaries are built here from a copy of the sources, and are never installed:
+A bug is an edit of one source file, or of two. The binaries are built here from a copy of the sources, and are never installed:
 `python -m model.bugs DIR [name...]` builds into DIR what is not there yet.
 """
 
@@ -24,6 +24,7 @@ class Bug:
     file: str
     old: str
     new: str
+    also: tuple = ()  # more edits: (file, old, new)
 
 
 BUGS = [
@@ -244,26 +245,87 @@ FAULT_BUGS = [
     ),
 ]
 
+# And these under the campaign only: the first needs a worker that has been taken for dead.
+CAMPAIGN_BUGS = [
+    Bug(
+        "no_fencing",
+        "neither the owner epoch in PostgreSQL nor the membership in Kafka is looked at",
+        "worker/engine/store_positions.c",
+        "	if ((size_t)PQntuples(result) != count)\n		return fail_fenced(store, spans, count, result, reterr);",
+        "	if ((size_t)PQntuples(result) > count)\n		return fail_fenced(store, spans, count, result, reterr);",
+        (
+            (
+                "worker/engine/publish_offsets.c",
+                "	rd_kafka_error_t *error =\n"
+                "		rd_kafka_consumer_group_metadata_read(&membership, batch->membership.data, batch->membership.size);\n"
+                "	assert(!error);\n",
+                "	membership = rd_kafka_consumer_group_metadata_new(publish->config->group_id);\n",
+            ),
+        ),
+    ),
+    Bug(
+        "outputs_recomputed",
+        "what was recorded and not yet published is worked out again from the account as it is now",
+        "worker/core/messages.c",
+        "	for (size_t i = 0; i < work->recalled_count; i++)\n		add_entry(work, &work->recalled[i], encoding);",
+        "	for (size_t i = 0; i < work->recalled_count; i++) {\n"
+        "		struct ledger_entry *entry = &work->recalled[i];\n"
+        "		for (size_t j = 0; j < work->accounts_count; j++)\n"
+        "			if (account_key_compare(&work->accounts[j].key, entry->account) == 0) {\n"
+        "				entry->balance_before = work->accounts[j].balance;\n"
+        "				entry->balance_after = entry->balance_before + entry->amount;\n"
+        "			}\n"
+        "		add_entry(work, entry, encoding);\n"
+        "	}",
+    ),
+    Bug(
+        "last_record_dropped",
+        "the last record of a batch that is read again is left out",
+        "worker/core/batch.c",
+        "	for (size_t i = 0; i < batch->records_count; i++) {",
+        "	for (size_t i = 0; i + batch->recovery < batch->records_count; i++) {",
+    ),
+]
 
-def apply(bug: Bug, source: Path) -> str:
-    """Returns the file's text before it."""
-    path = source / bug.file
-    text = path.read_text()
-    if text.count(bug.old) != 1:
-        raise SystemExit(f"bug {bug.name}: {bug.file} has its place {text.count(bug.old)} times: mend tests/model/bugs.py")
-    path.write_text(text.replace(bug.old, bug.new))
-    return text
+
+def apply(bug: Bug, source: Path) -> dict:
+    """Returns the files' texts before it, by path."""
+    before = {}
+    for file, old, new in ((bug.file, bug.old, bug.new), *bug.also):
+        path = source / file
+        text = path.read_text()
+        if text.count(old) != 1:
+            raise SystemExit(f"bug {bug.name}: {file} has its place {text.count(old)} times: mend tests/model/bugs.py")
+        before.setdefault(path, text)
+        path.write_text(text.replace(old, new))
+    return before
 
 
-def build(directory: Path, names=(), bugs=(*BUGS, *FAULT_BUGS)) -> dict:
+def mirror(source: Path):
+    """Makes it a copy of the sources. What is the same already keeps its time, and what differs is newer than all that was
+    built: no bug of an earlier build stays in."""
+    originals = [
+        path.relative_to(ROOT)
+        for name in COPIED
+        for path in ((ROOT / name).rglob("*") if (ROOT / name).is_dir() else [ROOT / name])
+        if path.is_file()
+    ]
+    for path in [path for path in source.rglob("*") if path.is_file()]:
+        if path.relative_to(source) not in originals:
+            path.unlink()
+    for path in originals:
+        copy = source / path
+        if not copy.is_file() or copy.read_bytes() != (ROOT / path).read_bytes():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / path, copy)
+
+
+def build(directory: Path, names=(), bugs=(*BUGS, *FAULT_BUGS, *CAMPAIGN_BUGS)) -> dict:
     """One binary for each bug, with failpoints; incremental: only the bug's own file is compiled anew."""
     source, tree, binaries = directory / "source", directory / "build", directory / "binaries"
-    shutil.rmtree(source, ignore_errors=True)
-    source.mkdir(parents=True)
+    source.mkdir(parents=True, exist_ok=True)
     binaries.mkdir(exist_ok=True)
-    for name in COPIED:
-        original = ROOT / name
-        (shutil.copytree if original.is_dir() else shutil.copy2)(original, source / name)
+    mirror(source)
     options = ["-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O1", "-DBUILD_TESTING=OFF"]
     options += ["-DDRAWDOWN_FAILPOINTS=ON"]
     run(["cmake", "-G", "Ninja", "-S", source, "-B", tree, *options])
@@ -276,7 +338,8 @@ def build(directory: Path, names=(), bugs=(*BUGS, *FAULT_BUGS)) -> dict:
         try:
             run(["cmake", "--build", tree, "--target", "drawdown"])
         finally:
-            (source / bug.file).write_text(before)
+            for path, text in before.items():
+                path.write_text(text)
         built[bug.name] = binaries / bug.name
         shutil.copy2(tree / "drawdown", built[bug.name])
     return built
