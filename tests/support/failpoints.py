@@ -38,5 +38,14 @@ class Failpoints:
         """All of them."""
         return self._fired.exists()
 
+    def fired_count(self):
+        """Of those that were armed, in their order."""
+        if self.have_fired():
+            return len(self._armed)
+        try:
+            return len(self._armed) - len(self.file.read_text().splitlines())
+        except FileNotFoundError:  # renamed meanwhile
+            return len(self._armed)
+
     def wait(self, seconds=30.0):
         wait_until(self.have_fired, f"{self._armed} to happen", seconds)

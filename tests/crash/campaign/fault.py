@@ -4,6 +4,8 @@ A module of faults has `kinds(scene)`: {kind: make}, those that the scene has th
 Fault whose particulars it has drawn from scene.chance. schedule.py names the modules.
 """
 
+from collections import Counter
+
 
 class Fault:
     """One fault, from its injection until it is healed. The campaign calls inject(), waits until has_happened(), lets it
@@ -13,6 +15,8 @@ class Fault:
     needs = frozenset()  # what it takes hold of ("postgres", "worker a"): faults that share any do not come in one pair
     seconds = 0.0
     exit_codes = frozenset()  # with which a worker may end by itself meanwhile; its supervisor starts it again
+    happen_max = 10.0  # seconds for it to come about: longer, and nothing has come by its place
+    size = 1  # a volley is more than one fault
     victims = ()  # replicas that it hits: their recovery is what is measured
     is_takeover = False  # the victims' partitions go to other replicas while it lasts
     # Those that are meant to stop the workers: each ends with this code and says this, again at every start, until
@@ -29,6 +33,10 @@ class Fault:
 
     def has_happened(self, scene):
         return True
+
+    def tally(self, scene):
+        """After heal(): what came about, how many of which kind."""
+        return Counter({self.kind: int(self.has_happened(scene))})
 
     def heal(self, scene):
         """What it changed is as it was before; also where it has not happened."""

@@ -12,7 +12,7 @@ from support.failpoints import PROGRAM
 from support.network import Network
 from support.servers import ROOT, Servers
 
-from crash.campaign import report
+from crash.campaign import bugs, report
 from crash.campaign.campaign import Campaign, kafka_settings
 from crash.campaign.small_disk import SmallDisk
 
@@ -38,11 +38,18 @@ def arguments():
     parser.add_argument("--program", type=Path, default=PROGRAM, help="the worker, of a build with failpoints")
     parser.add_argument("--report", type=Path, default=ROOT / "build/campaign", help="writes FILE.json and FILE.md")
     parser.add_argument("--directory", type=Path, help="keeps configuration and logs there")
+    parser.add_argument("--bugs", help="no campaign of its own: one for each of these deliberate bugs, which it must catch")
     parser.add_argument("--quiet", action="store_true", help="no timeline on the terminal")
     given = parser.parse_args()
     if given.faults is None and given.minutes is None:
         given.minutes = 10
     return given
+
+
+def find_bugs(given):
+    found = bugs.find_all(given.bugs, given.seed, given.faults or 40, given.report)
+    Path(f"{given.report}.md").write_text(bugs.page(found, f"tests/crash/campaign/run {shlex.join(sys.argv[1:])}"))
+    return 0 if all(found.values()) else 1
 
 
 def bring_up(directory, brokers, network):
@@ -53,6 +60,8 @@ def bring_up(directory, brokers, network):
 
 def main():
     given = arguments()
+    if given.bugs:
+        return find_bugs(given)
     directory = given.directory or Path(tempfile.mkdtemp(prefix="drawdown-campaign."))
     directory.mkdir(parents=True, exist_ok=True)
     print(f"seed {given.seed}, directory {directory}", flush=True)

@@ -28,8 +28,7 @@ def numbers(campaign, command):
     """Everything that is worth keeping, as what JSON knows."""
     faults, recoveries = Counter(), defaultdict(list)
     for step in campaign.steps:
-        for kind, happened in zip(step.kinds, step.happened):
-            faults[kind] += happened
+        faults += step.tally
         if step.happened and all(step.happened):
             recoveries[step.kinds[0] if len(step.kinds) == 1 else "pairs"].append(step.recovery)
     loaded = sum(len(part.loaded) for part in campaign.parts)
@@ -42,7 +41,7 @@ def numbers(campaign, command):
         "seconds": round(campaign.now(), 1),
         "violation": campaign.violation,
         "faults": sum(faults.values()),
-        "not come about": sum(not happened for step in campaign.steps for happened in step.happened),
+        "not come about": sum(step.missed for step in campaign.steps),
         "steps": len(campaign.steps),
         "pairs": sum(len(step.kinds) > 1 for step in campaign.steps),
         "faults by kind": dict(sorted(faults.items())),

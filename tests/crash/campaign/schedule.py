@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import random
 
-MODULES = ("worker_faults", "postgres_faults", "kafka_faults", "network_faults", "clock_faults")
+MODULES = ("worker_faults", "volley_faults", "postgres_faults", "kafka_faults", "network_faults", "clock_faults")
 QUIET_MAX = 0.5  # seconds between two steps
 TRIES = 20  # to find a partner that can come at the same time
 

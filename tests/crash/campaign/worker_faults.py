@@ -25,6 +25,12 @@ BEFORE = {
 ONCE = ("AFTER_START",)  # only at the beginning of a partition's life
 
 
+def line_of(scene, replica, fault):
+    """The control file's line of what faults_at_failpoints() names."""
+    name, action, *server = fault.split()
+    return f"{name} lost {scene.port(replica, server[0])}" if action == "lost" else fault
+
+
 class OfWorker(Fault):
     """Something that happens to one replica."""
 
@@ -39,9 +45,8 @@ class AtFailpoint(OfWorker):
 
     def __init__(self, scene, fault):
         super().__init__(scene)
-        name, action, *server = fault.split()
-        fault = f"{name} lost {scene.port(self.replica, server[0])}" if action == "lost" else fault
-        self.faults = (*BEFORE.get(name, ()), fault)
+        name, action, *_ = fault.split()
+        self.faults = (*BEFORE.get(name, ()), line_of(scene, self.replica, fault))
         self.name = name
         self.seconds = HANG if action == "hang" else 0.0
 
