@@ -421,10 +421,11 @@ class Client:
 
 
 def is_passing(error):
-    """Will asking again help: time-out, broker or coordinator away, an open transaction holds the offsets?"""
+    """Will asking again help: time-out, broker, leader or coordinator away, an open transaction holds the offsets?"""
     codes = (KafkaError._TIMED_OUT, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._WAIT_COORD)
     codes += (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
-    return error.args[0].retriable() or error.args[0].code() in (*codes, KafkaError.UNSTABLE_OFFSET_COMMIT)
+    codes += (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNSTABLE_OFFSET_COMMIT)
+    return error.args[0].retriable() or error.args[0].code() in codes
 
 
 def _ask_again(question, what):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from model.driver import summary
 from support.worker import Installation
 
-from crash.campaign import checker
+from crash.campaign import checker, histories
 from crash.campaign.scene import BROKER_SETTINGS, Scene, Violation
 from crash.campaign.schedule import Schedule
 
@@ -41,6 +41,7 @@ class Part:
     replicas: int
     events: int = 0
     entries: int = 0
+    told: int = 0  # events of histories
     faults: int = 0
     audit_seconds: float = 0.0
     before: float = 0.0  # events a second of a burst
@@ -52,7 +53,7 @@ class Part:
 
 class Campaign:
     def __init__(self, servers, directory, seed, *, only="*", program=None, rate=200, part_faults=120, options=None,
-                 proxies=None, note=print):
+                 proxies=None, histories=None, note=print):
         self.servers = servers
         self.directory = directory
         self.seed = seed
@@ -63,11 +64,13 @@ class Campaign:
         self.part_faults = part_faults
         self.options = options
         self.proxies = proxies
+        self.histories = histories  # random events of the histories behind each part; None: no histories
         self.steps = []
         self.parts = []
         self.timeline = []
         self.exits = []
         self.violation = None
+        self.is_broken = False  # the campaign itself: what stands in violation is no fault of the worker
         self._print = note
         self._began = time.monotonic()
 
@@ -94,6 +97,7 @@ class Campaign:
             self.violation = str(error)
             self.note(f"the campaign ends: {error}")
         except Exception as error:  # of the harness: nothing is proven of the part at hand, the rest is worth its report
+            self.is_broken = True
             self.violation = f"the campaign itself failed: {error!r}"
             self.note(f"{self.violation}\n{traceback.format_exc()}")
         return self
@@ -132,6 +136,11 @@ class Campaign:
             scene.close()
         installation.forget()
         installation.client.close()
+        if self.histories is not None:
+            seed = f"{self.seed}/histories {part.number}"
+            where = directory, f"part{part.number}."
+            part.told = histories.perform(self.servers, *where, self.program, seed, self.histories)
+            self.note(f"part {part.number}: {part.told} events of histories, as the referee has them")
 
     def _burst(self, scene):
         """Events a second that are handled when there are more than enough."""

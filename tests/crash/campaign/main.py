@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--only", default="*", help="kinds, separated by commas, * for anything: worker/*,postgres/kill")
     parser.add_argument("--part", type=int, default=120, help="faults between two audits")
     parser.add_argument("--rate", type=int, default=200, help="events a second")
+    parser.add_argument("--histories", type=int, metavar="EVENTS", help="behind each part the histories of model/bugs, and random ones")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1, help="of Kafka")
     parser.add_argument("--defaults", action="store_true", help="the program's own time-outs, not the shortest")
     parser.add_argument("--program", type=Path, default=PROGRAM, help="the worker, of a build with failpoints")
@@ -80,6 +81,7 @@ def main():
             part_faults=given.part,
             options=DEFAULTS if given.defaults else None,
             proxies=network,
+            histories=given.histories,
             note=(lambda text: None) if given.quiet else (lambda text: print(text, flush=True)),
         ).run(given.faults, given.minutes)
     finally:
@@ -90,7 +92,7 @@ def main():
     found = report.numbers(campaign, f"tests/crash/campaign/run {shlex.join(sys.argv[1:])}")
     report.write(found, given.report)
     print(report.page(found))
-    return 1 if campaign.violation else 0
+    return 2 if campaign.is_broken else 1 if campaign.violation else 0
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ def numbers(campaign, command):
         "faults by kind": dict(sorted(faults.items())),
         "events": sum(part.events for part in campaign.parts),
         "entries": sum(part.entries for part in campaign.parts),
+        "events of histories": sum(part.told for part in campaign.parts),
         "recovery": summarize(everything),
         "recovery by kind": {kind: summarize(values) for kind, values in sorted(recoveries.items())},
         "restart to first commit": summarize(_values(campaign, "first_commit")),
@@ -98,7 +99,8 @@ def page(found):
         "",
         f"**{found['violation'] or 'No violation, no hand needed.'}** {found['faults']} faults in {found['steps']} steps, "
         f"{found['pairs']} of them pairs; {found['not come about']} more did not come about. "
-        f"{found['events']} events, {found['entries']} entries, {len(found['parts'])} audits.",
+        f"{found['events']} events, {found['entries']} entries, {len(found['parts'])} audits; "
+        f"{found['events of histories']} events of histories.",
         "",
         "| seconds | count | p50 | p99 | most |",
         "|---|---|---|---|---|",
