@@ -12,6 +12,9 @@ LONG = (BEYOND_TIMEOUTS, BEYOND_TIMEOUTS + 3)
 LATE = {"postgres": ("COMMIT",), "kafka": ("EndTxn", "TxnOffsetCommit", "AddOffsetsToTxn", "AddPartitionsToTxn")}
 
 
+WATCHDOG = 8  # exit code: three of its calls did not come back; started again, it goes on
+
+
 class OnLink(Fault):
     """Something that happens on the way between a replica and a server."""
 
@@ -24,6 +27,7 @@ class OnLink(Fault):
         self.server = server
         self.link = links[self.replica.name]
         self.needs = frozenset({f"link {server} {self.replica}"})
+        self.exit_codes = frozenset({WATCHDOG}) if server == "kafka" else frozenset()
 
     def heal(self, scene):
         self.link.heal()
