@@ -18,7 +18,7 @@ PACKAGES_BUILD=(cmake=cmake ninja-build=ninja gcc=gcc libc6-dev pkg-config=pkg-c
 PACKAGES_SERVERS=(postgresql-15 default-jre-headless=java)
 [[ -d $KAFKA_JARS ]] || PACKAGES_SERVERS+=(maven=mvn)
 # shellcheck disable=SC2034
-PACKAGES_TESTS=(libcmocka-dev clang=clang binutils=nm shellcheck=shellcheck python3=python3 python3-venv)
+PACKAGES_TESTS=(libcmocka-dev clang=clang libclang-rt-dev binutils=nm shellcheck=shellcheck python3=python3 python3-venv)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {
