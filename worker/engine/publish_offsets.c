@@ -56,9 +56,23 @@ static enum outcome compare_spans(const struct kafka_publish *publish, const str
 		"nor its end");
 }
 
-static rd_kafka_event_t *ask_offsets(struct kafka_publish *publish, const struct batch *batch)
+/* Of the group, which it never joins. The producer cannot be asked: where the group's coordinator has moved, librdkafka
+ * (2.0.2, rd_kafka_handle_OffsetFetch) tells the client's own consumer group, and a producer has none: it crashes. */
+static enum outcome open_client(const struct kafka_publish *publish, rd_kafka_t **ret_kafka, struct failure *reterr)
 {
-	rd_kafka_t *kafka = publish_handle_kafka(publish->handle);
+	const struct kafka_option fixed[] = {
+		{"group.id", publish->config->group_id},
+		{"enable.auto.commit", "false"},
+		{NULL, NULL},
+	};
+	rd_kafka_conf_t *conf;
+	enum outcome outcome = kafka_conf_new(publish->config, NULL, fixed, &conf, reterr);
+
+	return outcome == OUTCOME_OK ? kafka_open(RD_KAFKA_CONSUMER, conf, ret_kafka, reterr) : outcome;
+}
+
+static rd_kafka_event_t *ask_offsets(const struct kafka_publish *publish, rd_kafka_t *kafka, const struct batch *batch)
+{
 	rd_kafka_topic_partition_list_t *spans = list_spans(publish, batch);
 	rd_kafka_ListConsumerGroupOffsets_t *question =
 		rd_kafka_ListConsumerGroupOffsets_new(publish->config->group_id, spans);
@@ -76,19 +90,10 @@ static rd_kafka_event_t *ask_offsets(struct kafka_publish *publish, const struct
 	return answer;
 }
 
-enum outcome publish_kafka_committed(void *self, const struct batch *batch, bool *ret_committed, struct failure *reterr)
+static enum outcome read_answer(const struct kafka_publish *publish, rd_kafka_event_t *answer, const struct batch *batch,
+	bool *ret_committed, struct failure *reterr)
 {
-	struct kafka_publish *publish = self;
 	size_t groups_count = 0;
-	enum outcome outcome;
-
-	*ret_committed = false;
-	if (!publish->handle)
-		return fail(reterr, OUTCOME_RETRY, "publish.committed", "there is no producer at the moment");
-	rd_kafka_event_t *answer = ask_offsets(publish, batch);
-	if (!answer)
-		return fail(reterr, OUTCOME_RETRY, "publish.committed",
-			"could not read the committed offsets: no answer in time");
 	rd_kafka_resp_err_t code = rd_kafka_event_error(answer);
 	const rd_kafka_ListConsumerGroupOffsets_result_t *result =
 		rd_kafka_event_ListConsumerGroupOffsets_result(answer);
@@ -97,10 +102,29 @@ enum outcome publish_kafka_committed(void *self, const struct batch *batch, bool
 	if (!code && groups_count == 1 && rd_kafka_group_result_error(groups[0]))
 		code = rd_kafka_error_code(rd_kafka_group_result_error(groups[0]));
 	if (code || groups_count != 1)
-		outcome = kafka_fail(reterr, code, "publish.committed", "could not read the committed offsets");
+		return kafka_fail(reterr, code, "publish.committed", "could not read the committed offsets");
+	return compare_spans(publish, batch, rd_kafka_group_result_partitions(groups[0]), ret_committed, reterr);
+}
+
+enum outcome publish_kafka_committed(void *self, const struct batch *batch, bool *ret_committed, struct failure *reterr)
+{
+	const struct kafka_publish *publish = self;
+	rd_kafka_t *kafka;
+
+	*ret_committed = false;
+	if (!publish->handle)
+		return fail(reterr, OUTCOME_RETRY, "publish.committed", "there is no producer at the moment");
+	enum outcome outcome = open_client(publish, &kafka, reterr);
+	if (outcome != OUTCOME_OK)
+		return outcome;
+	rd_kafka_event_t *answer = ask_offsets(publish, kafka, batch);
+	if (answer)
+		outcome = read_answer(publish, answer, batch, ret_committed, reterr);
 	else
-		outcome = compare_spans(
-			publish, batch, rd_kafka_group_result_partitions(groups[0]), ret_committed, reterr);
-	rd_kafka_event_destroy(answer);
+		outcome = fail(reterr, OUTCOME_RETRY, "publish.committed",
+			"could not read the committed offsets: no answer in time");
+	if (answer)
+		rd_kafka_event_destroy(answer);
+	rd_kafka_destroy_flags(kafka, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 	return outcome;
 }
